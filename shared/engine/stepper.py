@@ -1,0 +1,78 @@
+"""The contract between the training loop, which knows nothing of Paddle, and the two modes.
+
+``dygraph.engine.stepper.EagerStepper`` and ``legacy.pdseg.stepper.StaticStepper`` implement it; every array that
+crosses the border is NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass
+class Batch:
+    """What a reader yields.
+
+    Attributes:
+        images: ``[N, 3, H, W]`` float32.
+        labels: ``[N, H, W]`` int64 in ``0..K-1`` or ignore_index; None when predicting.
+        paths: the N image files.
+        undo: per image, ``Sample.undo``.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    paths: list[str]
+    undo: list[list[tuple[str, tuple[int, int]]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Host values of one training step: the summed loss and each term after its coefficient."""
+
+    loss: float
+    terms: tuple[float, ...]
+
+
+@dataclass
+class StepperState:
+    """Weights and optimiser state by structured name, so that either mode can read what the other wrote.
+
+    Attributes:
+        model: ``state_dict()`` name -> array (parameters and batch-norm statistics).
+        optimizer: ``"<accumulator>/<parameter name>"`` -> array, e.g. ``"velocity/backbone.conv1.weight"``.
+    """
+
+    model: dict[str, np.ndarray]
+    optimizer: dict[str, np.ndarray]
+
+
+class Predictor(Protocol):
+    """A network that is only looked through: what evaluation and prediction need."""
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """``[N, 3, H, W]`` float32 -> the main logits ``[N, K, H, W]`` float32, in evaluation mode."""
+        ...
+
+    def class_ids(self, images: np.ndarray) -> np.ndarray:
+        """``[N, 3, H, W]`` float32 -> ``argmax`` over K of the main logits, ``[N, H, W]`` int32, on the device."""
+        ...
+
+
+class Stepper(Predictor, Protocol):
+    """A network in training."""
+
+    def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
+        """One forward, backward and optimiser step at learning rate ``lr``."""
+        ...
+
+    def state(self) -> StepperState:
+        """Copies of all weights and optimiser state."""
+        ...
+
+    def load_state(self, state: StepperState) -> None:
+        """Take over all weights and optimiser state; CheckpointError names what is missing or misshapen."""
+        ...

@@ -1,0 +1,51 @@
+"""Errors a user can cause. Commands turn each into one message on stderr and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class UserError(Exception):
+    """Wrong use or bad data: the command ends with exit code 2.
+
+    The message names the value received, the value expected and the next thing to do.
+    """
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """One or more findings in a config file or its overrides, reported together.
+
+    Args:
+        problems: one sentence per finding, each beginning with its dotted key.
+        source: the file (or the command line) the findings belong to.
+    """
+
+    def __init__(self, problems: Sequence[str] | str, source: str | None = None) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        self.source = source
+        where = f" in {source}" if source else ""
+        if len(self.problems) == 1:
+            message = f"config error{where}: {self.problems[0]}"
+        else:
+            message = f"{len(self.problems)} config errors{where}:" + "".join(f"\n  - {p}" for p in self.problems)
+        super().__init__(message)
+
+
+class DataError(UserError):
+    """A file of the data set is missing, unreadable or contradicts the config; the message names the file."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint or weights file is missing, damaged or belongs to another network."""
+
+
+class EnvironmentProblem(UserError):
+    """The machine lacks what the command asks for: CUDA, a Paddle version, a writable directory."""
+
+
+class RunFailed(Exception):
+    """A run that began correctly and could not go on (NaN loss, dead worker): exit code 1."""
+
+    exit_code = 1
