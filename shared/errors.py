@@ -41,11 +41,11 @@ class CheckpointError(UserError):
     """A checkpoint or weights file is missing, damaged or belongs to another network."""
 
 
-class EnvironmentProblem(UserError):
+class MachineError(UserError):
     """The machine lacks what the command asks for: CUDA, a Paddle version, a writable directory."""
 
 
-class RunFailed(Exception):
+class RunFailedError(Exception):
     """A run that began correctly and could not go on (NaN loss, dead worker): exit code 1."""
 
     exit_code = 1

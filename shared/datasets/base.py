@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Record:
-    """One entry: absolute paths, and where it was listed (``train.txt:3``) for messages. ``label`` is None in test sets."""
+    """One entry: absolute paths, and where it was listed (``train.txt:3``). ``label`` is None in test sets."""
 
     image: str
     label: str | None

@@ -18,7 +18,7 @@ class Sample:
     """One image and its label on the way to the network.
 
     Attributes:
-        image: ``[H, W, 3]``; uint8 as decoded, float32 after ``Normalize``. RGB or BGR as ``DatasetConfig.to_rgb`` says.
+        image: ``[H, W, 3]``; uint8 as decoded, float32 after ``Normalize``; RGB or BGR as ``to_rgb`` says.
         label: ``[H, W]`` uint8 class ids or ignore_index; None when predicting.
         path: the image file, for messages.
         undo: geometry steps in the order applied, for bringing logits back to the original size:
