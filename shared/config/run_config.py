@@ -27,16 +27,26 @@ class Component:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, ``type`` first: what a YAML block holds."""
-        plain = {k: v.to_dict() if isinstance(v, Component) else v for k, v in self.args.items()}
-        return {"type": self.type, **plain}
+        return {"type": self.type, **{k: _plain(v) for k, v in self.args.items()}}
 
     @classmethod
     def from_dict(cls, spec: Mapping[str, Any]) -> Component:
-        """The inverse of :meth:`to_dict`; nested mappings with a ``type`` become Components."""
-        args = {
-            k: cls.from_dict(v) if isinstance(v, Mapping) and "type" in v else v for k, v in spec.items() if k != "type"
-        }
-        return cls(str(spec["type"]), args)
+        """The inverse of :meth:`to_dict`; nested mappings with a ``type`` become Components, in lists too."""
+        return cls(str(spec["type"]), {k: _with_components(v) for k, v in spec.items() if k != "type"})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Component):
+        return value.to_dict()
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value
+
+
+def _with_components(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Component.from_dict(value) if "type" in value else {k: _with_components(v) for k, v in value.items()}
+    return [_with_components(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class ScheduleConfig:
     end_lr: float = 0.0
     power: float = 0.9
     gamma: float = 0.1
-    decay_iters: int | None = None  # None: the length of the run
+    decay_iters: int | None = None  # None: the length of the run after the warm-up
     boundaries: tuple[int, ...] = ()  # step: where lr is multiplied by gamma
     boundary_unit: str = "iter"  # iter | epoch: the unit of `boundaries`
     step_unit: str = "iter"  # iter | epoch: cosine moves every iteration, or once an epoch
@@ -140,6 +150,17 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class FilesConfig:
+    """Files the inference commands read and write where no flag names them."""
+
+    test_weights: str | None = None
+    predict_images: str | None = None
+    export_dir: str = "freeze_model"
+    export_model: str = "model"
+    export_params: str = "model.pdiparams"
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One run: network, losses, data, optimiser, schedule, evaluation. Built by a front-end, never changed after."""
 
@@ -153,6 +174,7 @@ class RunConfig:
     evaluation: EvalConfig = EvalConfig()
     reader: ReaderConfig = ReaderConfig()
     precision: PrecisionConfig = PrecisionConfig()
+    files: FilesConfig = FilesConfig()
     num_classes: int = 2
     ignore_index: int = 255
     data_format: str = "NCHW"

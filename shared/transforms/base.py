@@ -9,8 +9,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
+
+UndoStep = tuple[str, tuple[int, ...]]
 
 
 @dataclass
@@ -22,13 +25,16 @@ class Sample:
         label: ``[H, W]`` uint8 class ids or ignore_index; None when predicting.
         path: the image file, for messages.
         undo: geometry steps in the order applied, for bringing logits back to the original size:
-            ``("resize", (h, w))`` and ``("pad", (h, w))`` carry the size *before* the step.
+            ``("resize", (h, w))`` and ``("pad", (h, w))`` carry the size *before* the step; where the image was not
+            put into the top left corner of the padded one, ``("pad", (h, w, top, left))``.
+        rgb: whether channel 0 of the image is red; ``Compose`` sets it when it turns BGR into RGB.
     """
 
     image: np.ndarray
     label: np.ndarray | None = None
     path: str = ""
-    undo: list[tuple[str, tuple[int, int]]] = field(default_factory=list)
+    undo: list[UndoStep] = field(default_factory=list)
+    rgb: bool = False
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -43,7 +49,13 @@ class Transform:
 
     Constructor arguments are plain values, checked in ``__init__`` (ValueError names value and range). Sizes in
     configs are (width, height), PaddleSeg's order; attributes are stored as ``*_hw``.
+
+    Attributes:
+        undoable: whether logits can be brought back to the image's place: nothing moved, or ``undo`` says how.
     """
 
+    undoable: ClassVar[bool] = True
+
     def __call__(self, sample: Sample, rng: np.random.Generator) -> None:
+        """Change ``sample`` in place."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__")

@@ -1,0 +1,83 @@
+"""The eager commands. Paddle is imported inside them, after the processor settings were made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dygraph.arguments import inference_parser, load_config, train_parser, use_gpu, wants_print
+from dygraph.paddle_check import require_paddle
+
+
+def train(argv: Sequence[str]) -> None:
+    """``dygraph/train.py``."""
+    arguments = train_parser().parse_args(argv)
+    require_paddle()
+    from dygraph.engine.session import training_mode
+    from shared.engine.train import train as run_training
+
+    run = load_config(arguments)
+    if not wants_print(arguments, run):
+        run_training(run, training_mode(run, use_gpu(arguments)))
+
+
+def val(argv: Sequence[str]) -> None:
+    """``dygraph/val.py``."""
+    parser = inference_parser("Evaluate weights over the validation set.")
+    parser.add_argument(
+        "--save_dir", default="output/val", metavar="DIR", help="metrics.json and confusion.png go here"
+    )
+    arguments = parser.parse_args(argv)
+    require_paddle()
+    from dygraph.engine.session import make_predictor
+    from shared.engine.validate import validate
+
+    run = load_config(arguments)
+    if not wants_print(arguments, run):
+        weights = arguments.model_path
+        validate(run, lambda: make_predictor(run, weights, use_gpu(arguments)), weights, Path(arguments.save_dir))
+
+
+def predict(argv: Sequence[str]) -> None:
+    """``dygraph/predict.py``."""
+    parser = inference_parser("Predict images: class ids, overlays, probabilities.")
+    parser.add_argument("--image_path", required=True, metavar="PATH", help="an image, a directory or a list file")
+    parser.add_argument("--save_dir", default="output/result", metavar="DIR", help="where the pictures go")
+    parser.add_argument("--custom_color", nargs="+", type=int, default=None, metavar="N", help="R G B of every class")
+    parser.add_argument("--save_probabilities", action="store_true", default=False, help="also write .npz files")
+    arguments = parser.parse_args(argv)
+    require_paddle()
+    from dygraph.engine.session import make_predictor
+    from shared.engine.predict import predict_command
+
+    run = load_config(arguments)
+    if not wants_print(arguments, run):
+        predict_command(
+            run,
+            lambda: make_predictor(run, arguments.model_path, use_gpu(arguments)),
+            arguments.image_path,
+            Path(arguments.save_dir),
+            arguments.custom_color,
+            arguments.save_probabilities,
+        )
+
+
+def export(argv: Sequence[str]) -> None:
+    """``dygraph/export.py``."""
+    from dygraph.arguments import add_export_flags, common_parser
+
+    parser = common_parser("Export a network for Paddle Inference, with its pre- and post-processing.")
+    parser.add_argument("--model_path", required=True, metavar="PATH", help="checkpoint directory or weights file")
+    parser.add_argument("--save_dir", default="output/inference_model", metavar="DIR", help="where the files go")
+    add_export_flags(parser)
+    arguments = parser.parse_args(argv)
+    require_paddle()
+    from dygraph.engine.export import ExportSpec, export_command, export_eager
+    from dygraph.engine.session import make_predictor
+
+    run = load_config(arguments)
+    if wants_print(arguments, run):
+        return
+    spec = ExportSpec(Path(arguments.save_dir), arguments.output_op, tuple(arguments.input_shape))
+    predictor = make_predictor(run, arguments.model_path, use_gpu(arguments))
+    export_command(run, spec, predictor, lambda: export_eager(predictor.network, spec))

@@ -1,0 +1,108 @@
+"""The eager mode's stepper: the same phases, in the same order and under the same names, as the static one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import paddle
+
+from dygraph.build import compute_losses
+from dygraph.engine.optimizer import accumulator_keys, as_float, build_optimizer, trainable_names
+from shared.config.run_config import OptimizerConfig
+from shared.engine.stepper import StepperState, StepResult
+from shared.weights.matching import match_strict
+
+
+class EagerPredictor:
+    """A network looked through in evaluation mode.
+
+    Args:
+        network: an ``nn.Layer`` whose forward gives a list of logits ``[N, K, H, W]``, the main ones first.
+    """
+
+    def __init__(self, network: paddle.nn.Layer) -> None:
+        self.network = network
+        self.dtype = str(np.dtype(network.parameters()[0].numpy().dtype))
+
+    def _main_logits(self, images: np.ndarray) -> paddle.Tensor:
+        self.network.eval()
+        with paddle.no_grad():
+            return self.network(paddle.to_tensor(images.astype(self.dtype, copy=False)))[0]
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """``[N, 3, H, W]`` -> main logits ``[N, K, H, W]``, in evaluation mode."""
+        return self._main_logits(images).numpy()
+
+    def class_ids(self, images: np.ndarray) -> np.ndarray:
+        """``[N, 3, H, W]`` -> ``[N, H, W]`` int32 class ids, in evaluation mode."""
+        return paddle.argmax(self._main_logits(images), axis=1, dtype="int32").numpy()
+
+
+class EagerStepper(EagerPredictor):
+    """A network in training, one eager step at a time.
+
+    Args:
+        network: as for :class:`EagerPredictor`.
+        losses: modules from ``dygraph.build.build_losses``.
+        optimizer: the optimiser's settings; the learning rate arrives with each step.
+    """
+
+    def __init__(self, network: paddle.nn.Layer, losses: Sequence[paddle.nn.Layer], optimizer: OptimizerConfig) -> None:
+        super().__init__(network)
+        self.losses = losses
+        self.optimizer_config = optimizer
+        self.optimizer = build_optimizer(optimizer, network, lr=0.0)
+
+    def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
+        """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
+        self.network.train()
+        self.optimizer.set_lr(lr)
+        logits = self.network(paddle.to_tensor(images.astype(self.dtype, copy=False)))
+        terms = compute_losses(self.losses, logits, paddle.to_tensor(labels))
+        total = sum(terms[1:], terms[0])
+        total.backward()
+        self.optimizer.step()
+        self.optimizer.clear_grad()
+        return StepResult(as_float(total.numpy()), tuple(as_float(term.numpy()) for term in terms))
+
+    def state(self) -> StepperState:
+        """Copies of weights and optimiser state; before the first step there is no optimiser state."""
+        model = {name: value.numpy() for name, value in self.network.state_dict().items()}
+        by_variable = self.optimizer.state_dict()
+        optimizer = {
+            key: by_variable[variable].numpy()
+            for key, variable in self._optimizer_variables().items()
+            if variable in by_variable
+        }
+        return StepperState(model, optimizer)
+
+    def load_state(self, state: StepperState) -> None:
+        """Take over weights and optimiser state by structured name."""
+        set_weights(self.network, state.model, "the checkpoint's model")
+        if state.optimizer:
+            variables = self._optimizer_variables()
+            shapes = self._optimizer_shapes()
+            matched = match_strict(shapes, state.optimizer, "the checkpoint's optimizer")
+            self.optimizer.set_state_dict({variables[key]: paddle.to_tensor(value) for key, value in matched.items()})
+
+    def _keys(self) -> dict[str, tuple[str, str]]:
+        return accumulator_keys(self.optimizer_config, trainable_names(self.network))
+
+    def _optimizer_variables(self) -> dict[str, str]:
+        return {key: f"{name}_{accumulator}_0" for key, (accumulator, name) in self._keys().items()}
+
+    def _optimizer_shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = {p.name: tuple(p.shape) for p in self.network.parameters()}
+        return {
+            key: (1,) if accumulator.endswith("_pow_acc") else shapes[name]
+            for key, (accumulator, name) in self._keys().items()
+        }
+
+
+def set_weights(network: paddle.nn.Layer, weights: dict[str, np.ndarray], source: str) -> None:
+    """Load every tensor of ``network.state_dict()`` strictly from ``weights``."""
+    own = network.state_dict()
+    matched = match_strict({name: tuple(value.shape) for name, value in own.items()}, weights, source)
+    for name, value in matched.items():
+        own[name].set_value(value.astype(own[name].numpy().dtype, copy=False))

@@ -1,0 +1,12 @@
+"""Export a network: python dygraph/export.py --config FILE --model_path PATH --save_dir DIR"""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # the checkout, not this folder
+
+if __name__ == "__main__":
+    from dygraph.cli import export
+    from shared.command import run_command
+
+    run_command(export)

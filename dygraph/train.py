@@ -1,0 +1,12 @@
+"""Train a network eagerly: python dygraph/train.py --config FILE"""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # the checkout, not this folder
+
+if __name__ == "__main__":
+    from dygraph.cli import train
+    from shared.command import run_command
+
+    run_command(train)

@@ -1,0 +1,1 @@
+"""The static-graph half of the toolkit; nothing imports it."""

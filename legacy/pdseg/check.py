@@ -1,0 +1,12 @@
+"""Check the config and every file of the data set: python pdseg/check.py --cfg FILE [KEY VALUE ...]"""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # the checkout, not this folder
+
+if __name__ == "__main__":
+    from legacy.pdseg.cli import check
+    from shared.command import run_command
+
+    run_command(check)

@@ -1,0 +1,127 @@
+"""Lowering a network into static Programs.
+
+A network is an ``nn.Layer`` of ``dygraph``; calling it under ``program_guard`` writes its operators into a Program.
+Each Program is built under a fresh name guard by the same builder, so that a parameter has the same name in all of
+them and one Scope holds the weights once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import paddle
+from paddle import static
+
+from dygraph.build import compute_losses
+from dygraph.engine.optimizer import build_optimizer, trainable_names
+from shared.config.run_config import OptimizerConfig
+
+NetworkBuilder = Callable[[], paddle.nn.Layer]
+LossBuilder = Callable[[], Sequence[paddle.nn.Layer]]
+
+
+@contextmanager
+def static_mode() -> Iterator[None]:
+    """Static-graph mode for the body, and whatever was before it afterwards."""
+    was_eager = paddle.in_dynamic_mode()
+    paddle.enable_static()
+    try:
+        yield
+    finally:
+        if was_eager:
+            paddle.disable_static()
+
+
+@dataclass(frozen=True)
+class ProgramNames:
+    """Scope variables by structured name: ``model`` for weights and statistics, ``optimizer`` for its state."""
+
+    model: dict[str, str]
+    optimizer: dict[str, str]
+    learning_rate: str | None
+
+
+@dataclass(frozen=True)
+class TrainProgram:
+    """One training step as a Program.
+
+    Feeds ``image`` and ``label``; ``fetches`` are the total loss and then each term; ``gradients`` are by structured
+    name, for comparing modes.
+    """
+
+    main: static.Program
+    startup: static.Program
+    fetches: list
+    gradients: dict[str, paddle.pir.Value]
+    names: ProgramNames
+
+
+@dataclass(frozen=True)
+class InferenceProgram:
+    """The evaluation forward pass as a Program. Feeds ``image``; gives the main logits and their class ids."""
+
+    main: static.Program
+    startup: static.Program
+    image: paddle.pir.Value
+    logits: paddle.pir.Value
+    class_ids: paddle.pir.Value
+    names: ProgramNames
+
+
+@contextmanager
+def building() -> Iterator[tuple[static.Program, static.Program]]:
+    """A new main and startup Program to build in, under a fresh name guard."""
+    main, startup = static.Program(), static.Program()
+    with static_mode(), static.program_guard(main, startup), paddle.utils.unique_name.guard():
+        yield main, startup
+
+
+def build_train_program(
+    build_network: NetworkBuilder,
+    build_losses: LossBuilder,
+    optimizer_config: OptimizerConfig,
+    image_shape: Sequence[int],
+    dtype: str,
+) -> TrainProgram:
+    """Forward, losses, backward and the optimiser's step for batches of exactly ``image_shape`` ``[N, 3, H, W]``."""
+    batch, _, height, width = image_shape
+    with building() as (main, startup):
+        network = build_network()
+        network.train()
+        image = static.data("image", list(image_shape), dtype)
+        label = static.data("label", [batch, height, width], "int64")
+        terms = compute_losses(build_losses(), network(image), label)
+        total = sum(terms[1:], terms[0])
+        optimizer = build_optimizer(optimizer_config, network, lr=0.0)
+        pairs = optimizer.backward(total)
+        optimizer.apply_gradients(pairs)
+        structured = {name: key for key, name in trainable_names(network).items()}
+        names = ProgramNames(
+            model=_model_names(network),
+            optimizer={
+                f"{accumulator}/{structured[parameter]}": variable.name
+                for accumulator, by_parameter in optimizer._accumulators.items()
+                for parameter, variable in by_parameter.items()
+            },
+            learning_rate=optimizer._global_learning_rate().name,
+        )
+        gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
+    return TrainProgram(main, startup, [total, *terms], gradients, names)
+
+
+def build_inference_program(build_network: NetworkBuilder, dtype: str) -> InferenceProgram:
+    """The evaluation forward pass for batches of any size."""
+    with building() as (main, startup):
+        network = build_network()
+        network.eval()
+        image = static.data("image", [None, 3, None, None], dtype)
+        logits = network(image)[0]
+        class_ids = paddle.argmax(logits, axis=1, dtype="int32")
+        names = ProgramNames(model=_model_names(network), optimizer={}, learning_rate=None)
+    return InferenceProgram(main, startup, image, logits, class_ids, names)
+
+
+def _model_names(network: paddle.nn.Layer) -> dict[str, str]:
+    return {structured: variable.name for structured, variable in network.state_dict().items()}

@@ -1,0 +1,53 @@
+"""From a ``RunConfig`` to a static stepper or predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import paddle
+
+from dygraph.build import build_losses, build_model
+from dygraph.engine.device import choose_place
+from dygraph.engine.precision import effective_dtype
+from dygraph.engine.session import VERSIONS, initial_network, require_one_process, trained_network
+from dygraph.pretrained import without_pretrained
+from legacy.pdseg.stepper import StaticPredictor, StaticStepper
+from shared.config.run_config import RunConfig
+from shared.engine.train import Mode
+
+
+def network_builder(run: RunConfig) -> Callable[[], paddle.nn.Layer]:
+    """Builds the run's network where it stands, without fetching weights."""
+    model = without_pretrained(run.model)
+    return lambda: build_model(model, num_classes=run.num_classes, data_format=run.data_format)
+
+
+def weights_of(network: paddle.nn.Layer) -> dict[str, np.ndarray]:
+    """Copies of every tensor of an eager network by structured name."""
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
+    """How ``shared.engine.train`` trains in static mode."""
+    require_one_process()
+    place = choose_place(use_gpu)
+    _, note = effective_dtype(run.precision, place)
+
+    def make_stepper(run: RunConfig, seed: int, image_shape: Sequence[int]) -> StaticStepper:
+        return StaticStepper(
+            network_builder(run),
+            weights_of(initial_network(run, seed)),
+            place,
+            lambda: build_losses(run.losses, run.ignore_index),
+            run.optimizer,
+            image_shape,
+        )
+
+    return Mode("static", make_stepper, [note] if note else [], VERSIONS)
+
+
+def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> StaticPredictor:
+    """A predictor with the weights of a file or checkpoint."""
+    place = choose_place(use_gpu)
+    return StaticPredictor(network_builder(run), weights_of(trained_network(run, weights)), place)

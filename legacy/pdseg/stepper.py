@@ -1,0 +1,142 @@
+"""The static mode's stepper: the same phases, in the same order and under the same names, as the eager one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import paddle
+from paddle import static
+
+from dygraph.engine.optimizer import as_float
+from legacy.pdseg.program import (
+    InferenceProgram,
+    LossBuilder,
+    NetworkBuilder,
+    TrainProgram,
+    build_inference_program,
+    build_train_program,
+    static_mode,
+)
+from shared.config.run_config import OptimizerConfig
+from shared.engine.stepper import StepperState, StepResult
+from shared.weights.matching import match_strict
+
+
+class StaticPredictor:
+    """A network lowered into an inference Program.
+
+    Args:
+        build_network: builds the ``nn.Layer``; called once per Program, under its guard.
+        weights: every tensor of the network's ``state_dict()`` by structured name.
+        place: where the Programs run.
+    """
+
+    def __init__(
+        self, build_network: NetworkBuilder, weights: Mapping[str, np.ndarray], place: paddle.CPUPlace
+    ) -> None:
+        self.build_network = build_network
+        self.initial = dict(weights)
+        self.dtype = str(next(iter(self.initial.values())).dtype)
+        self.place = place
+        self.scope = static.Scope()
+        with static_mode():
+            self.executor = static.Executor(place)
+
+    @cached_property
+    def inference(self) -> InferenceProgram:
+        """The inference Program, its weights in the Scope."""
+        program = build_inference_program(self.build_network, self.dtype)
+        if not self._in_scope(program.names.model.values()):
+            self._run(program.startup)
+            self._write(program.names.model, self.initial, "the network's weights")
+        return program
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """``[N, 3, H, W]`` -> main logits ``[N, K, H, W]``, in evaluation mode."""
+        return self._forward(images, self.inference.logits)
+
+    def class_ids(self, images: np.ndarray) -> np.ndarray:
+        """``[N, 3, H, W]`` -> ``[N, H, W]`` int32 class ids, in evaluation mode."""
+        return self._forward(images, self.inference.class_ids)
+
+    def _forward(self, images: np.ndarray, output: paddle.pir.Value) -> np.ndarray:
+        feed = {"image": images.astype(self.dtype, copy=False)}
+        return self._run(self.inference.main, feed, [output])[0]
+
+    def _run(self, program: static.Program, feed: Mapping | None = None, fetches: Sequence = ()) -> list[np.ndarray]:
+        with static_mode(), static.scope_guard(self.scope):
+            return self.executor.run(program, feed=feed, fetch_list=list(fetches))
+
+    def _tensor(self, variable: str) -> paddle.base.core.LoDTensor:
+        return self.scope.find_var(variable).get_tensor()
+
+    def _in_scope(self, variables: Sequence[str]) -> bool:
+        return all(self.scope.find_var(name) is not None for name in variables)
+
+    def _read(self, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+        return {key: np.array(self._tensor(variable)) for key, variable in names.items()}
+
+    def _write(self, names: Mapping[str, str], values: Mapping[str, np.ndarray], source: str) -> None:
+        shapes = {key: tuple(self._tensor(variable).shape()) for key, variable in names.items()}
+        for key, value in match_strict(shapes, values, source).items():
+            tensor = self._tensor(names[key])
+            tensor.set(np.ascontiguousarray(value, dtype=np.array(tensor).dtype), self.place)
+
+
+class StaticStepper(StaticPredictor):
+    """A network in training, one run of its training Program at a time.
+
+    Args:
+        build_network, weights, place: as for :class:`StaticPredictor`.
+        build_losses: builds the loss modules, under the Program's guard.
+        optimizer: the optimiser's settings; the learning rate arrives with each step.
+        image_shape: ``[N, 3, H, W]`` of the training batches.
+    """
+
+    def __init__(
+        self,
+        build_network: NetworkBuilder,
+        weights: Mapping[str, np.ndarray],
+        place: paddle.CPUPlace,
+        build_losses: LossBuilder,
+        optimizer: OptimizerConfig,
+        image_shape: Sequence[int],
+    ) -> None:
+        super().__init__(build_network, weights, place)
+        self.build_losses = build_losses
+        self.optimizer_config = optimizer
+        self._programs: dict[tuple[int, ...], TrainProgram] = {}
+        self.training = self._program(tuple(image_shape))
+        self._run(self.training.startup)
+        self._write(self.training.names.model, self.initial, "the network's weights")
+
+    def _program(self, image_shape: tuple[int, ...]) -> TrainProgram:
+        if image_shape not in self._programs:
+            self._programs[image_shape] = build_train_program(
+                self.build_network, self.build_losses, self.optimizer_config, image_shape, self.dtype
+            )
+        return self._programs[image_shape]
+
+    def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
+        """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
+        program = self._program(images.shape)
+        self._set_lr(program, lr)
+        feed = {"image": images.astype(self.dtype, copy=False), "label": labels}
+        total, *terms = self._run(program.main, feed, program.fetches)
+        return StepResult(as_float(total), tuple(as_float(term) for term in terms))
+
+    def _set_lr(self, program: TrainProgram, lr: float) -> None:
+        tensor = self._tensor(program.names.learning_rate)
+        tensor.set(np.asarray(lr, dtype=np.array(tensor).dtype), self.place)
+
+    def state(self) -> StepperState:
+        """Copies of weights and optimiser state."""
+        return StepperState(self._read(self.training.names.model), self._read(self.training.names.optimizer))
+
+    def load_state(self, state: StepperState) -> None:
+        """Take over weights and optimiser state by structured name."""
+        self._write(self.training.names.model, state.model, "the checkpoint's model")
+        if state.optimizer:
+            self._write(self.training.names.optimizer, state.optimizer, "the checkpoint's optimizer")

@@ -1,0 +1,12 @@
+"""Train a network in static mode: python pdseg/train.py --cfg FILE [KEY VALUE ...]"""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # the checkout, not this folder
+
+if __name__ == "__main__":
+    from legacy.pdseg.cli import train
+    from shared.command import run_command
+
+    run_command(train)

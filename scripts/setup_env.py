@@ -1,0 +1,53 @@
+"""Create the project's environment: ``python3 scripts/setup_env.py [DIR]``. Standard library only.
+
+Does nothing when the environment is there and was made from the same setup.py by the same Python.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OLDEST, NEWEST = (3, 9), (3, 12)
+
+
+def stamp_text() -> str:
+    """What the environment depends on."""
+    digest = hashlib.sha256((ROOT / "setup.py").read_bytes()).hexdigest()
+    return f"{sys.version}\n{digest}\n"
+
+
+def create(directory: Path) -> None:
+    """Make the virtual environment and install the toolkit into it, with Paddle for the CPU and the test tools."""
+    stamp = directory / ".dualseg-stamp"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == stamp_text():
+        return
+    print(f"creating {directory} with Python {sys.version.split()[0]} (once; about a minute)", flush=True)
+    try:
+        venv.create(directory, with_pip=True, clear=True)
+    except subprocess.CalledProcessError:
+        sys.exit("error: this Python cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv")
+    python = directory / ("Scripts" if os.name == "nt" else "bin") / "python"
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", f"{ROOT}[cpu,dev]"]
+    if subprocess.run(command, check=False).returncode != 0:
+        sys.exit(f"error: the installation failed; the command was: {' '.join(command)}")
+    stamp.write_text(stamp_text(), encoding="utf-8")
+
+
+def main() -> None:
+    """Check the Python version, then create."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        sys.exit(
+            f"error: this is Python {sys.version.split()[0]}, and Paddle has builds for 3.9 to 3.12: "
+            "name another one, as in `make demo PYTHON=python3.11`"
+        )
+    create(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".venv")
+
+
+if __name__ == "__main__":
+    main()

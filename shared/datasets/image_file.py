@@ -1,0 +1,124 @@
+"""The bytes of an image file, checked before any decoder sees them: present, complete and of a sane size.
+
+OpenCV releases differ in what they make of a truncated file (some return the upper part and a warning), so this does
+not rely on them.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+from PIL import Image, UnidentifiedImageError
+
+from shared.errors import DataError
+
+MAX_PIXELS = 2**28
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"IEND\xaeB`\x82"
+_JPEG_END = b"\xff\xd9"
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A complete image file in memory.
+
+    Attributes:
+        data: the file's bytes.
+        format: ``PNG``, ``JPEG`` or Pillow's name; empty where only OpenCV may know the format.
+        png_type: PNG's (bit depth, colour type), None for other formats.
+    """
+
+    path: str
+    data: bytes
+    format: str
+    png_type: tuple[int, int] | None = None
+
+
+def open_image_file(path: str, origin: str = "") -> ImageFile:
+    """Read a file whole and check that it is an image, is not cut off and has at most 2**28 pixels.
+
+    Args:
+        path: any file name the system can open, non-ASCII letters included.
+        origin: where the file was listed, for the message.
+
+    Raises:
+        DataError: names the file and what is wrong with it.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        listed = f" (listed in {origin})" if origin else ""
+        raise DataError(f"{path}: cannot be read: {error.strerror}{listed}") from error
+    if not data:
+        raise DataError(f"{path}: the file is empty; copy it again")
+    if data.startswith(_PNG_SIGNATURE):
+        return _open_png(path, data)
+    if data.startswith(b"\xff\xd8"):
+        return _open_jpeg(path, data)
+    return _open_other(path, data)
+
+
+def _open_png(path: str, data: bytes) -> ImageFile:
+    if len(data) < 33 or data[12:16] != b"IHDR":
+        raise _truncated(path, data)
+    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+    _check_pixels(path, width, height)
+    if data.rfind(_PNG_END) < 0:  # searched from the end: some programs append to the file
+        raise _truncated(path, data)
+    return ImageFile(path, data, "PNG", (depth, colour))
+
+
+def _open_jpeg(path: str, data: bytes) -> ImageFile:
+    at = 2
+    while at + 9 <= len(data):
+        if data[at] != 0xFF:
+            raise DataError(f"{path}: damaged JPEG: no marker at byte {at}; copy the file again")
+        marker = data[at + 1]
+        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # fill byte, or a marker without a length
+            at += 1 if marker == 0xFF else 2
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # frame header
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            _check_pixels(path, width, height)
+        if marker == 0xDA:  # the picture begins: an end mark before it would be a thumbnail's
+            if data.rfind(_JPEG_END, at) < 0:
+                raise _truncated(path, data)
+            return ImageFile(path, data, "JPEG")
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    raise _truncated(path, data)
+
+
+def _open_other(path: str, data: bytes) -> ImageFile:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            _check_pixels(path, *image.size)
+            return ImageFile(path, data, image.format or "")
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: too large: {error}; cut the image into tiles") from error
+    except (UnidentifiedImageError, OSError, SyntaxError):
+        return ImageFile(path, data, "")  # OpenCV reads formats that Pillow does not; it has the last word
+
+
+def _check_pixels(path: str, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{path}: the header announces width {width} x height {height}, more than {MAX_PIXELS} pixels; "
+            "cut the image into tiles, or replace the file if that size is wrong"
+        )
+
+
+def _truncated(path: str, data: bytes) -> DataError:
+    return DataError(f"{path}: the file is cut off after {len(data)} bytes; copy or download it again")
+
+
+def exif_orientation(file: ImageFile) -> int:
+    """The EXIF orientation, 1 (upright) to 8; 5 and above swap height and width."""
+    try:
+        with Image.open(io.BytesIO(file.data)) as image:
+            return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return 1

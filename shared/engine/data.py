@@ -1,0 +1,89 @@
+"""From the data sections of a ``RunConfig`` to readers of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+import shared.datasets
+import shared.transforms  # noqa: F401 - both imports fill the registries
+from shared.config.run_config import DatasetConfig, ReaderConfig, RunConfig
+from shared.datasets.base import SegmentationDataset
+from shared.engine.stepper import Batch
+from shared.errors import ConfigError
+from shared.reading.reader import open_reader
+from shared.reading.sampler import TrainSampler, eval_batches
+from shared.reading.source import SampleSource
+from shared.registry import DATASETS
+from shared.transforms.base import Sample
+from shared.transforms.compose import Compose, build_transforms
+
+
+class ImageOnly:
+    """Applies transforms to the image alone; the label keeps its size, as evaluation needs it."""
+
+    def __init__(self, transforms: Compose) -> None:
+        self.transforms = transforms
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> None:
+        label, sample.label = sample.label, None
+        self.transforms(sample, rng)
+        sample.label = label
+
+
+def build_dataset(config: DatasetConfig | None, name: str) -> SegmentationDataset:
+    """The data set of one section; ``name`` (``train_dataset``, ``val_dataset``) is for the message."""
+    if config is None:
+        raise ConfigError(f"{name}: the config has no such section, and this command needs it")
+    return DATASETS[config.dataset.type](**config.dataset.args)
+
+
+class TrainData:
+    """The training samples of a run: each a function of (seed, epoch, index), in an order fixed by the seed.
+
+    Args:
+        run: the run; its ``train_data`` and ``reader`` sections are used.
+        seed: of the order and of every random transform.
+        batch_size: images per step.
+    """
+
+    def __init__(self, run: RunConfig, seed: int, batch_size: int) -> None:
+        self.dataset = build_dataset(run.train_data, "train_dataset")
+        transforms = build_transforms(run.train_data.transforms, run.train_data.to_rgb)
+        self.source = SampleSource(self.dataset, transforms, seed)
+        self.sampler = TrainSampler(len(self.dataset), batch_size, seed)
+        self.reader = run.reader
+        self.batch_size = batch_size
+
+    def batch_shape(self) -> tuple[int, int, int, int]:
+        """``[N, 3, H, W]`` of the first batch; later batches have it too wherever a crop or resize fixes the size."""
+        return (self.batch_size, *self.source.get(*self.sampler.batch_at(0)[0]).image.shape)
+
+    def open(self, first: int, end: int) -> AbstractContextManager[Iterable[Batch]]:
+        """A reader of the batches of iterations ``first`` to ``end`` - 1."""
+        batches = (self.sampler.batch_at(iteration) for iteration in range(first, end))
+        return _open(self.source, batches, self.reader)
+
+
+class EvalData:
+    """The labelled samples of an evaluation, one image a batch, labels at their own size."""
+
+    def __init__(self, run: RunConfig) -> None:
+        self.dataset = build_dataset(run.val_data, "val_dataset")
+        transforms = build_transforms(run.val_data.transforms, run.val_data.to_rgb)
+        self.source = SampleSource(self.dataset, ImageOnly(transforms), seed=0)
+        self.reader = run.reader
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def open(self) -> AbstractContextManager[Iterable[Batch]]:
+        """A reader over every sample once."""
+        batches = ([(0, index) for index in batch] for batch in eval_batches(len(self.dataset), 1, 0, 1))
+        return _open(self.source, batches, self.reader)
+
+
+def _open(source: SampleSource, batches: Iterable[list[tuple[int, int]]], reader: ReaderConfig):
+    return open_reader(source, batches, kind=reader.kind, workers=reader.workers, prefetch=reader.prefetch)

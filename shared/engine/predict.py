@@ -1,0 +1,163 @@
+"""Prediction over images of one's own: label maps, overlays and, when asked for, probabilities."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+import shared.datasets  # noqa: F401 - fills the registry
+from shared.config.run_config import Component, EvalConfig, RunConfig
+from shared.datasets.reading import read_image
+from shared.engine.checkpoint import ensure_writable
+from shared.engine.evaluate import label_maps
+from shared.engine.inference import predict_logits
+from shared.engine.stepper import Batch, Predictor
+from shared.errors import DataError
+from shared.registry import DATASETS
+from shared.transforms.base import Sample
+from shared.transforms.compose import Compose, build_transforms, undo_geometry
+from shared.visualize.palette import resolve_palette
+from shared.visualize.render import overlay, save_index_png, save_rgb
+
+logger = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was written, and the images that could not be read."""
+
+    written: int
+    skipped: tuple[str, ...]
+
+
+def find_images(path: str) -> tuple[list[Path], Path]:
+    """The images ``path`` means, sorted, and the directory their names are relative to.
+
+    A file with an image's ending is itself; any other file is a list with one image a line (more columns are
+    labels and are passed over), relative to the list; a directory is walked.
+    """
+    given = Path(path)
+    if given.is_dir():
+        found = sorted(p for p in given.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        if not found:
+            raise DataError(f"{path}: no image in this directory; looked for {', '.join(IMAGE_SUFFIXES)}")
+        return found, given
+    if not given.is_file():
+        raise DataError(f"{path}: no such file or directory; --image_path takes an image, a directory or a list file")
+    if given.suffix.lower() in IMAGE_SUFFIXES:
+        return [given], given.parent
+    return list(_listed(given)), given.parent
+
+
+def _listed(list_file: Path) -> Iterator[Path]:
+    try:
+        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{list_file}: neither an image ({', '.join(IMAGE_SUFFIXES)}) nor a text list") from None
+    for line in lines:
+        if not line.strip():
+            continue
+        whole = list_file.parent / line.strip()
+        yield whole if whole.is_file() else list_file.parent / line.split()[0]
+
+
+def predict(
+    predictor: Predictor,
+    images: Sequence[Path],
+    root: Path,
+    transforms: Compose,
+    config: EvalConfig,
+    save_dir: Path,
+    palette: np.ndarray,
+    save_probabilities: bool = False,
+    show_progress: bool = False,
+) -> Prediction:
+    """Write ``pseudo_color_prediction/<name>.png`` (a palette PNG whose values are the class ids),
+    ``added_prediction/<name>.png`` (the overlay) and, if asked, ``probabilities/<name>.npz`` (float16 ``[K, h, w]``).
+
+    An image that cannot be read is skipped with a line in the log.
+
+    Args:
+        images: files below ``root``; their sub-folders are kept.
+        palette: ``[K, 3]`` uint8 RGB.
+    """
+    skipped = []
+    for path in tqdm(images, unit="image", disable=not show_progress, leave=False, dynamic_ncols=True):
+        try:
+            image = read_image(str(path))
+        except DataError as error:
+            logger.warning("skipped: %s", error)
+            skipped.append(str(path))
+            continue
+        name = path.relative_to(root).with_suffix(".png")
+        batch = _as_batch(image, str(path), transforms)
+        ids = label_maps(predictor, batch, config)[0]
+        save_index_png(save_dir / "pseudo_color_prediction" / name, ids, palette)
+        painted = overlay(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), ids, palette)
+        save_rgb(save_dir / "added_prediction" / name, painted)
+        if save_probabilities:
+            _save_probabilities(save_dir / "probabilities" / name.with_suffix(".npz"), predictor, batch, config)
+    if skipped and len(skipped) == len(images):
+        raise DataError(f"none of the {len(images)} images could be read, {skipped[0]} first")
+    return Prediction(len(images) - len(skipped), tuple(skipped))
+
+
+def _as_batch(image: np.ndarray, path: str, transforms: Compose) -> Batch:
+    sample = Sample(image=image, path=path)
+    transforms(sample, np.random.default_rng(0))
+    return Batch(sample.image[None], None, [path], [sample.undo])
+
+
+def _save_probabilities(path: Path, predictor: Predictor, batch: Batch, config: EvalConfig) -> None:
+    logits = undo_geometry(predict_logits(predictor, batch.images, config)[0], batch.undo[0])
+    exponentials = np.exp(logits - logits.max(axis=0))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, probabilities=(exponentials / exponentials.sum(axis=0)).astype(np.float16))
+
+
+def predict_command(
+    run: RunConfig,
+    make_predictor: Callable[[], Predictor],
+    image_path: str,
+    save_dir: Path,
+    custom_color: Sequence[int] | None = None,
+    save_probabilities: bool = False,
+) -> Prediction:
+    """The ``predict`` command of both modes: find the images, predict, say what was written.
+
+    The transforms are the validation set's.
+    """
+    images, root = find_images(image_path)
+    palette = resolve_palette(custom_color, run.num_classes, _dataset_palette(run))
+    ensure_writable(save_dir)
+    data = run.val_data or run.train_data
+    transforms = build_transforms(data.transforms if run.val_data else (Component("Normalize"),), data.to_rgb)
+    result = predict(
+        make_predictor(),
+        images,
+        root,
+        transforms,
+        run.evaluation,
+        save_dir,
+        palette,
+        save_probabilities,
+        show_progress=sys.stderr.isatty(),
+    )
+    print(
+        f"{result.written} predictions in {save_dir}" + (f", {len(result.skipped)} skipped" if result.skipped else "")
+    )
+    return result
+
+
+def _dataset_palette(run: RunConfig) -> Sequence[Sequence[int]] | None:
+    data = run.val_data or run.train_data
+    return None if data is None else getattr(DATASETS[data.dataset.type], "palette", None)

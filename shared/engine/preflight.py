@@ -1,0 +1,93 @@
+"""Looking at a data set before it is used: every finding in one report, not only the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from shared.config.run_config import RunConfig
+from shared.datasets.base import Record, SegmentationDataset
+from shared.datasets.reading import check_label, read_sample
+from shared.engine.data import build_dataset
+from shared.errors import DataError
+
+SAMPLED = 16
+_THREADS = 4
+
+
+def check_record(record: Record, dataset: SegmentationDataset) -> tuple[str | None, np.ndarray]:
+    """Decode one entry and look at its label.
+
+    Returns:
+        What is wrong with it or None, and the label's pixel counts ``[num_classes]`` int64.
+    """
+    counts = np.zeros(dataset.num_classes, np.int64)
+    try:
+        label = read_sample(record).label
+        if label is None:
+            return None, counts
+        check_label(label, dataset.num_classes, dataset.ignore_index, record.label)
+    except DataError as error:
+        return str(error), counts
+    valid = label[label != dataset.ignore_index]
+    return None, np.bincount(valid.reshape(-1), minlength=dataset.num_classes)[: dataset.num_classes]
+
+
+def check_records(records: Sequence[Record], dataset: SegmentationDataset) -> tuple[list[str], np.ndarray]:
+    """All findings over ``records``, and the summed pixel counts ``[num_classes]``."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        results = list(pool.map(lambda record: check_record(record, dataset), records))
+    counts = np.sum([count for _, count in results], axis=0) if results else np.zeros(dataset.num_classes, np.int64)
+    return [problem for problem, _ in results if problem], counts
+
+
+def check_sampled(datasets: Sequence[SegmentationDataset], most: int = SAMPLED) -> None:
+    """Look at up to ``most`` evenly spread entries of each data set.
+
+    Raises:
+        DataError: with every finding; nothing has been written yet.
+    """
+    problems = []
+    for dataset in datasets:
+        chosen = np.unique(np.linspace(0, len(dataset) - 1, min(most, len(dataset))).astype(int))
+        problems += check_records([dataset.records[i] for i in chosen], dataset)[0]
+    _raise(problems)
+
+
+def check_fully(run: RunConfig) -> None:
+    """The ``check`` command: every file of both data sets, and how often each class occurs.
+
+    Raises:
+        DataError: with every finding.
+    """
+    problems = []
+    for name, section in (("train_dataset", run.train_data), ("val_dataset", run.val_data)):
+        if section is None:
+            continue
+        dataset = build_dataset(section, name)
+        found, counts = check_records(dataset.records, dataset)
+        problems += found
+        print(f"{name}: {len(dataset)} images, {len(found)} with problems")
+        print(_histogram(counts, dataset.class_names))
+        absent = [label for label, count in zip(dataset.class_names, counts) if count == 0]
+        if absent:
+            print(f"warning: {name} has no pixel of {', '.join(absent)}")
+    _raise(problems)
+    print("no problems found")
+
+
+def _histogram(counts: np.ndarray, class_names: Sequence[str]) -> str:
+    total = max(int(counts.sum()), 1)
+    width = max(len(name) for name in class_names)
+    return "\n".join(
+        f"  {index:3d} {name:<{width}} {100 * count / total:7.3f} %"
+        for index, (name, count) in enumerate(zip(class_names, counts))
+    )
+
+
+def _raise(problems: Sequence[str]) -> None:
+    if problems:
+        head = f"{len(problems)} problems in the data set:" if len(problems) > 1 else "the data set has a problem:"
+        raise DataError(head + "".join(f"\n  - {problem}" for problem in problems))

@@ -1,0 +1,130 @@
+"""What a run writes down: log lines, ``train.log``, ``metrics.jsonl`` and, when asked for, VisualDL scalars."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.errors import MachineError
+
+LOG_FORMAT = "%(asctime)s [%(levelname)s] %(message)s"
+
+
+def setup_console(verbose: bool = False) -> None:
+    """Log to stderr in one format; ``verbose`` shows debug lines too."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, format=LOG_FORMAT, stream=sys.stderr, force=True
+    )
+    for noisy in ("matplotlib", "PIL", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def format_eta(seconds: float) -> str:
+    """``h:mm:ss``, as in ``26:41:12``."""
+    whole = max(0, round(seconds))
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Means over one logging interval. Costs are seconds per step, ips is images per second over all cards."""
+
+    epoch: int
+    iteration: int
+    total_iters: int
+    loss: float
+    terms: tuple[float, ...]
+    lr: float
+    batch_cost: float
+    reader_cost: float
+    ips: float
+    eta_seconds: float
+
+    def line(self) -> str:
+        """The line both modes print."""
+        terms = "" if len(self.terms) < 2 else " (" + " + ".join(f"{t:.4f}" for t in self.terms) + ")"
+        return (
+            f"[TRAIN] epoch: {self.epoch}, iter: {self.iteration}/{self.total_iters}, loss: {self.loss:.4f}{terms}, "
+            f"lr: {self.lr:.6f}, batch_cost: {self.batch_cost:.4f}, reader_cost: {self.reader_cost:.5f}, "
+            f"ips: {self.ips:.4f} images/s, ETA {format_eta(self.eta_seconds)}"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """The same as one line of ``metrics.jsonl``."""
+        return {
+            "kind": "train",
+            "iter": self.iteration,
+            "epoch": self.epoch,
+            "loss": self.loss,
+            "terms": list(self.terms),
+            "lr": self.lr,
+            "batch_cost": self.batch_cost,
+            "reader_cost": self.reader_cost,
+            "ips": self.ips,
+        }
+
+
+class RunRecords:
+    """The record files of one training run; a context manager that closes them.
+
+    Args:
+        save_dir: holds ``train.log`` and ``metrics.jsonl``, both appended to.
+        vdl_dir: where VisualDL scalars go; None writes none.
+        resumed_at: iteration of a resumed run: ``metrics.jsonl`` is cut back to it, so that no step stands twice.
+    """
+
+    def __init__(self, save_dir: Path, vdl_dir: Path | None = None, resumed_at: int | None = None) -> None:
+        self._vdl = _open_visualdl(vdl_dir) if vdl_dir is not None else None
+        path = save_dir / "metrics.jsonl"
+        _cut_back(path, resumed_at or 0)
+        self._metrics = path.open("a", encoding="utf-8")
+        self._handler = logging.FileHandler(save_dir / "train.log", encoding="utf-8")
+        self._handler.setFormatter(logging.Formatter(LOG_FORMAT))
+        logging.getLogger().addHandler(self._handler)
+
+    def __enter__(self) -> RunRecords:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger().removeHandler(self._handler)
+        self._handler.close()
+        self._metrics.close()
+        if self._vdl is not None:
+            self._vdl.close()
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Append one line to ``metrics.jsonl``; its numbers also become VisualDL scalars."""
+        self._metrics.write(json.dumps(record) + "\n")
+        self._metrics.flush()
+        if self._vdl is None:
+            return
+        for key, value in record.items():
+            if isinstance(value, (int, float)) and key not in ("iter", "epoch"):
+                self._vdl.add_scalar(tag=f"{record['kind']}/{key}", value=value, step=record["iter"])
+
+
+def _cut_back(path: Path, iteration: int) -> None:
+    """Keep the records up to ``iteration``; a new run (0) begins with an empty file, an old one kept as ``.bak``."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["iter"] <= iteration]
+    if iteration == 0 and lines:
+        path.replace(path.with_suffix(".jsonl.bak"))
+    else:
+        path.write_text("".join(kept), encoding="utf-8")
+
+
+def _open_visualdl(directory: Path) -> Any:
+    try:
+        from visualdl import LogWriter
+    except ImportError as error:
+        raise MachineError(
+            f"--use_vdl needs VisualDL, which is not installed ({error}): pip install 'dualseg[vdl]', or leave it away"
+        ) from None
+    return LogWriter(logdir=str(directory))

@@ -1,0 +1,214 @@
+"""A training run of either mode, from a ``RunConfig`` to checkpoints; the mode gives a stepper."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.config.printing import config_to_dict
+from shared.config.run_config import RunConfig
+from shared.engine.checkpoint import (
+    Progress,
+    ensure_writable,
+    load_checkpoint,
+    resolve_resume,
+    save_best,
+    save_checkpoint,
+    update_progress,
+)
+from shared.engine.data import EvalData, TrainData
+from shared.engine.evaluate import Evaluation, evaluate
+from shared.engine.loop import Cadence, TrainLoop
+from shared.engine.preflight import check_sampled
+from shared.engine.records import RunRecords
+from shared.engine.schedule import Schedule
+from shared.engine.stepper import Stepper
+from shared.metrics.report import format_table
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_SAVE_INTERVAL = 1000
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What tells the modes apart, seen from here.
+
+    Attributes:
+        name: ``eager`` or ``static``.
+        make_stepper: called with the run, the seed and ``[N, 3, H, W]`` of the batches.
+        notes: sentences for the run plan (a type that the machine cannot run, ...).
+        versions: of this toolkit and of Paddle, for the checkpoint.
+    """
+
+    name: str
+    make_stepper: Callable[[RunConfig, int, Sequence[int]], Stepper]
+    notes: Sequence[str] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def train(run: RunConfig, mode: Mode) -> Path:
+    """Train as ``run`` says and return the directory of the last checkpoint."""
+    save_dir = Path(run.train.save_dir)
+    ensure_writable(save_dir)
+    resumed = _resumed_checkpoint(run, save_dir)
+    seed = run.train.seed if run.train.seed is not None else secrets.randbelow(2**31)
+    data = TrainData(run, seed, run.train.batch_size)
+    eval_data = EvalData(run) if run.train.do_eval else None
+    check_sampled([data.dataset, *([eval_data.dataset] if eval_data else [])])
+    cadence = _cadence(run, data.sampler.iters_per_epoch)
+    schedule = Schedule(run.schedule, cadence.total_iters, cadence.iters_per_epoch)
+    stepper = mode.make_stepper(run, seed, data.batch_shape())
+    progress = Progress(iteration=0, best_score=None, best_iteration=None)
+    if resumed is not None:
+        state, progress, _ = load_checkpoint(resumed)
+        stepper.load_state(state)
+    else:
+        _move_earlier_run_aside(save_dir)
+    vdl_dir = Path(run.train.vdl_log_dir or save_dir / "vdl_log") if run.train.use_vdl else None
+    with RunRecords(save_dir, vdl_dir, progress.iteration) as records:
+        for line in _plan(run, mode, seed, data, cadence, schedule, resumed):
+            logger.info("%s", line)
+        saver = _Saver(run, mode, save_dir, stepper, eval_data, records, progress)
+        loop = TrainLoop(
+            stepper, schedule, cadence, records, saver, progress.iteration, show_progress=sys.stderr.isatty()
+        )
+        with data.open(progress.iteration, cadence.total_iters) as batches:
+            loop.run(batches)
+    return saver.last or resumed or save_dir
+
+
+@dataclass
+class _Saver:
+    """Saves a checkpoint first and evaluates second, so that an evaluation that dies costs nothing."""
+
+    run: RunConfig
+    mode: Mode
+    save_dir: Path
+    stepper: Stepper
+    eval_data: EvalData | None
+    records: RunRecords
+    progress: Progress
+    last: Path | None = None
+
+    def __call__(self, iteration: int, with_evaluation: bool) -> None:
+        self.progress.iteration = iteration
+        self.last = save_checkpoint(
+            self.save_dir,
+            self.stepper.state(),
+            self.progress,
+            mode=self.mode.name,
+            config=config_to_dict(self.run),
+            keep_max=self.run.train.keep_checkpoint_max,
+            versions=self.mode.versions,
+        )
+        logger.info("saved %s", self.last)
+        if with_evaluation and self.eval_data is not None:
+            self._evaluate(iteration)
+
+    def _evaluate(self, iteration: int) -> None:
+        with self.eval_data.open() as batches:
+            result = evaluate(
+                self.stepper,
+                batches,
+                self.run.evaluation,
+                self.run.num_classes,
+                self.run.ignore_index,
+                total=len(self.eval_data),
+                show_progress=sys.stderr.isatty(),
+            )
+        score = result.scores.miou
+        self.records.write(evaluation_record(result, iteration))
+        logger.info("[EVAL] iter: %d\n%s", iteration, format_table(result.scores, self.eval_data.dataset.class_names))
+        best = self.progress.best_score
+        if not math.isnan(score) and (best is None or score > best):
+            self.progress.best_score, self.progress.best_iteration = score, iteration
+            update_progress(self.last, self.progress)
+            save_best(self.save_dir, self.last)
+        else:
+            update_progress(self.last, self.progress)
+        logger.info(
+            "[EVAL] mIoU %.4f; best %.4f at iteration %d",
+            score,
+            self.progress.best_score if self.progress.best_score is not None else math.nan,
+            self.progress.best_iteration or 0,
+        )
+
+
+def evaluation_record(result: Evaluation, iteration: int) -> dict[str, object]:
+    """One evaluation as a line of ``metrics.jsonl``."""
+    return {
+        "kind": "eval",
+        "iter": iteration,
+        "miou": result.scores.miou,
+        "pixel_accuracy": result.scores.pixel_accuracy,
+        "kappa": result.scores.kappa,
+        "images": result.images,
+        "seconds": result.seconds,
+    }
+
+
+def _resumed_checkpoint(run: RunConfig, save_dir: Path) -> Path | None:
+    return None if run.train.resume_from is None else resolve_resume(run.train.resume_from, save_dir)
+
+
+def _cadence(run: RunConfig, iters_per_epoch: int) -> Cadence:
+    total = run.train.iters if run.train.iters is not None else (run.train.epochs or 1) * iters_per_epoch
+    if run.train.save_interval is not None:
+        interval = run.train.save_interval
+    elif run.train.save_interval_epochs is not None:
+        interval = run.train.save_interval_epochs * iters_per_epoch
+    else:
+        interval = DEFAULT_SAVE_INTERVAL
+    return Cadence(total, iters_per_epoch, run.train.log_iters, interval)
+
+
+def _move_earlier_run_aside(save_dir: Path) -> None:
+    """An earlier run in the same directory is kept, under ``earlier_runs/<n>``."""
+    old = [p for p in save_dir.iterdir() if p.name in ("metrics.jsonl", "train.log", "best_model", "vdl_log")]
+    old += list(save_dir.glob("iter_*"))
+    if not old:
+        return
+    number = 1
+    while (target := save_dir / "earlier_runs" / str(number)).exists():
+        number += 1
+    target.mkdir(parents=True)
+    for path in old:
+        shutil.move(str(path), str(target / path.name))
+    logger.warning("%s held an earlier run: it was moved to %s", save_dir, target)
+
+
+def _plan(
+    run: RunConfig,
+    mode: Mode,
+    seed: int,
+    data: TrainData,
+    cadence: Cadence,
+    schedule: Schedule,
+    resumed: Path | None,
+) -> list[str]:
+    start, peak, end = schedule.describe()
+    saves = math.ceil(cadence.total_iters / cadence.save_interval)
+    kept = saves if run.train.keep_checkpoint_max <= 0 else min(saves, run.train.keep_checkpoint_max)
+    lines = [
+        f"run plan: {run.model.type} in {mode.name} mode, {run.source}",
+        f"  data: {len(data.dataset)} images, {run.num_classes} classes, batch {run.train.batch_size} "
+        f"({'global' if run.train.batch_is_global else 'per card'}, 1 process), reader {run.reader.kind}"
+        + (f" with {run.reader.workers} workers" if run.reader.workers else ""),
+        f"  length: {cadence.total_iters} iterations of {data.batch_shape()}, {cadence.iters_per_epoch} an epoch, "
+        f"{cadence.total_iters / cadence.iters_per_epoch:.1f} epochs",
+        f"  optimizer: {run.optimizer.type}, lr {start:g} (peak {peak:g}, end {end:g}, {run.schedule.type}), "
+        f"weight decay {run.optimizer.weight_decay:g}",
+        f"  checkpoints: {saves} in {run.train.save_dir}, {kept} kept"
+        + ("; evaluated each time" if run.train.do_eval else "; no evaluation (--do_eval)"),
+        f"  seed: {seed}" + (", deterministic" if run.train.deterministic else ""),
+    ]
+    if resumed is not None:
+        lines.append(f"  resumed from {resumed}")
+    return lines + [f"  note: {note}" for note in mode.notes]

@@ -1,0 +1,74 @@
+"""Starting worker processes that share nothing with the main one: no Paddle, no threads, no main script."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+_CONTEXT: Any = multiprocessing.get_context(_METHOD)
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class _WorkerProcess(_CONTEXT.Process):  # type: ignore[misc]
+    def start(self) -> None:
+        with _clean_start():
+            super().start()
+
+
+class WorkerContext(type(_CONTEXT)):  # type: ignore[misc]
+    """A multiprocessing context that remembers the processes it made, so that their exit codes can be told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[BaseProcess] = []
+        if _METHOD == "forkserver":
+            self.set_forkserver_preload(["shared.reading.worker"])
+
+    def Process(self, *args: Any, **kwargs: Any) -> BaseProcess:  # noqa: N802  (the name multiprocessing uses)
+        """A process that is not started yet."""
+        process = _WorkerProcess(*args, **kwargs)
+        self.started.append(process)
+        return process
+
+
+@contextlib.contextmanager
+def _clean_start() -> Iterator[None]:
+    """Hide the main module, which every worker would otherwise run again (and so import Paddle), and let numerical
+    libraries begin with one thread."""
+    main = sys.modules["__main__"]
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(_ONE_THREAD)
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def why_ended(processes: Sequence[BaseProcess]) -> str:
+    """Say how the first worker died. The others were ended by SIGTERM for its sake; all must have been joined."""
+    codes = [process.exitcode for process in processes if process.exitcode]
+    code = next((code for code in codes if code != -signal.SIGTERM), codes[0] if codes else None)
+    if code is None:
+        return "ended before it could read; the log above says why"
+    if code > 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = " (the system kills so when memory runs out)" if code == -signal.SIGKILL else ""
+    return f"was killed by {name}, exit code {code}{hint}"

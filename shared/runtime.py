@@ -1,0 +1,44 @@
+"""Processor settings that only count before Paddle is imported; every command calls :func:`prepare` first."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+from collections.abc import MutableMapping
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+def _is_amd(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    try:
+        return "AuthenticAMD" in cpuinfo.read_text(encoding="ascii", errors="replace")[:4096]
+    except OSError:
+        return "AMD" in platform.processor()
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def prepare(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
+    """Set what fits this processor and is not set yet; return what was set.
+
+    - ``MKL_DEBUG_CPU_TYPE=5`` on AMD: the MKL inside Paddle otherwise takes its slow path there.
+    - ``OMP_NUM_THREADS`` and ``FLAGS_paddle_num_threads``: Paddle's default is one thread.
+    """
+    environ = os.environ if environ is None else environ
+    wanted = {}
+    if _is_amd():
+        wanted["MKL_DEBUG_CPU_TYPE"] = "5"
+    threads = environ.get("OMP_NUM_THREADS", str(_usable_cores()))
+    wanted["OMP_NUM_THREADS"] = threads
+    wanted["FLAGS_paddle_num_threads"] = threads
+    chosen = {key: value for key, value in wanted.items() if key not in environ}
+    environ.update(chosen)
+    if chosen:
+        logger.info("processor settings: %s", ", ".join(f"{k}={v}" for k, v in chosen.items()))
+    return chosen

@@ -1,0 +1,148 @@
+"""The training loop over a stepper that computes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from shared.config.run_config import ScheduleConfig
+from shared.engine.loop import Cadence, InterruptedRunError, TrainLoop
+from shared.engine.records import Interval, RunRecords, format_eta
+from shared.engine.schedule import Schedule
+from shared.engine.stepper import Batch, StepResult
+from shared.errors import DataError, RunFailedError
+
+
+class CountingStepper:
+    """Loss = iteration number, so that means can be checked by hand; remembers the learning rates it was given."""
+
+    def __init__(self, losses=None):
+        self.rates = []
+        self.losses = losses
+
+    def train_step(self, images, labels, lr):
+        self.rates.append(lr)
+        loss = float(len(self.rates)) if self.losses is None else self.losses[len(self.rates) - 1]
+        return StepResult(loss, (loss,))
+
+
+def batch(name="a.png"):
+    return Batch(np.zeros((2, 3, 4, 4), np.float32), np.zeros((2, 4, 4), np.int64), [name, name])
+
+
+def make_loop(tmp_path, stepper, save, total=6, log=2, interval=3, first=0):
+    schedule = Schedule(ScheduleConfig("constant", 0.5), total, 3)
+    records = RunRecords(tmp_path, resumed_at=first)
+    return TrainLoop(stepper, schedule, Cadence(total, 3, log, interval), records, save, first), records
+
+
+def read_records(tmp_path):
+    return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_value_log_holds_interval_means_and_saves_come_on_time(tmp_path):
+    saves = []
+    loop, records = make_loop(tmp_path, CountingStepper(), lambda done, evaluate: saves.append((done, evaluate)))
+    with records:
+        loop.run(batch() for _ in range(6))
+    lines = read_records(tmp_path)
+    assert [line["iter"] for line in lines] == [2, 4, 6]
+    assert [line["loss"] for line in lines] == [1.5, 3.5, 5.5]
+    assert [line["epoch"] for line in lines] == [1, 2, 2]
+    assert saves == [(3, True), (6, True)]
+    assert loop.stepper.rates == [0.5] * 6
+
+
+def test_value_resumed_run_does_only_the_rest(tmp_path):
+    saves = []
+    stepper = CountingStepper()
+    loop, records = make_loop(tmp_path, stepper, lambda done, _: saves.append(done), first=4)
+    with records:
+        loop.run(batch() for _ in range(2))
+    assert len(stepper.rates) == 2
+    assert saves == [6]
+
+
+def test_value_last_iteration_is_saved_and_logged_off_cadence(tmp_path):
+    saves = []
+    loop, records = make_loop(tmp_path, CountingStepper(), lambda done, _: saves.append(done), total=5, interval=4)
+    with records:
+        loop.run(batch() for _ in range(5))
+    assert saves == [4, 5]
+    assert [line["iter"] for line in read_records(tmp_path)] == [2, 4, 5]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_error_loss_not_finite_names_files_and_rate(tmp_path, bad):
+    saves = []
+    loop, records = make_loop(tmp_path, CountingStepper([1.0, bad]), lambda done, _: saves.append(done))
+    with records, pytest.raises(RunFailedError, match=r"iteration 2 .*lr 0\.5; files street\.png"):
+        loop.run(batch("street.png") for _ in range(6))
+    assert saves == []
+
+
+def test_error_reader_ends_early(tmp_path):
+    loop, records = make_loop(tmp_path, CountingStepper(), lambda *_: None)
+    with records, pytest.raises(RunFailedError, match="ended after 2 of 6"):
+        loop.run(batch() for _ in range(2))
+
+
+def test_error_bad_file_in_the_middle_saves_what_was_done(tmp_path):
+    saves = []
+    loop, records = make_loop(tmp_path, CountingStepper(), lambda *arguments: saves.append(arguments), interval=100)
+
+    def batches():
+        yield batch()
+        yield batch()
+        raise DataError("broken.png: cut short")
+
+    with records, pytest.raises(DataError, match=r"broken\.png"):
+        loop.run(batches())
+    assert saves == [(2, False)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_value_signal_saves_and_leaves(tmp_path, number):
+    saves = []
+    loop, records = make_loop(tmp_path, CountingStepper(), lambda *arguments: saves.append(arguments), interval=100)
+
+    def batches():
+        yield batch()
+        os.kill(os.getpid(), number)
+        while True:
+            yield batch()
+
+    before = signal.getsignal(number)
+    with records, pytest.raises(InterruptedRunError) as caught:
+        loop.run(batches())
+    assert caught.value.exit_code == 128 + number
+    assert saves == [(2, False)]
+    assert signal.getsignal(number) is before
+
+
+def test_value_new_run_keeps_the_old_metrics_aside_and_a_resumed_one_cuts_back(tmp_path):
+    for iteration in (2, 4, 6):
+        with RunRecords(tmp_path, resumed_at=iteration - 1) as records:
+            records.write({"kind": "train", "iter": iteration})
+    with RunRecords(tmp_path, resumed_at=4):
+        assert [line["iter"] for line in read_records(tmp_path)] == [2, 4]
+    with RunRecords(tmp_path):
+        assert read_records(tmp_path) == []
+    assert len((tmp_path / "metrics.jsonl.bak").read_text().splitlines()) == 2
+
+
+def test_value_log_line():
+    interval = Interval(2, 30, 80000, 1.25, (1.0, 0.25), 0.0099, 1.5, 0.25, 1.3333, 95999.6)
+    assert interval.line() == (
+        "[TRAIN] epoch: 2, iter: 30/80000, loss: 1.2500 (1.0000 + 0.2500), lr: 0.009900, batch_cost: 1.5000, "
+        "reader_cost: 0.25000, ips: 1.3333 images/s, ETA 26:40:00"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (59.4, "0:00:59"), (3661, "1:01:01"), (-5, "0:00:00")])
+def test_value_eta(seconds, text):
+    assert format_eta(seconds) == text
