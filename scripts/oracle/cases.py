@@ -35,7 +35,7 @@ def _resnet(layers: int, output_stride: int, **arguments: Any) -> dict[str, Any]
 _PLUS = {"type": "DeepLabV3P", "backbone_indices": [0, 3]}
 CASES = {
     "fcn_hrnet_w18": Case({"type": "FCN"}, {"type": "HRNet_W18"}, ALL_RUNS),
-    "fcn_hrnet_w48": Case({"type": "FCN"}, {"type": "HRNet_W48"}, TWO_RUNS),
+    "fcn_hrnet_w48": Case({"type": "FCN"}, {"type": "HRNet_W48"}, ((SQUARE, False, False),)),
     "fcn_hrnet_w18_small_v1": Case({"type": "FCN"}, {"type": "HRNet_W18_Small_V1"}, ALL_RUNS),
     "fcn_hrnet_w18_small_v1_se": Case(
         {"type": "FCN", "channels": 32, "bias": False},

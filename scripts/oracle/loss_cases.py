@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from scripts.oracle.fixed_weights import fixed_input
 
 WEIGHT = [0.3, 1.0, 2.2, 0.1]

@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 import paddle
+from paddleseg import models
+from paddleseg.models import backbones, losses
+
 from scripts.oracle.cases import CASES, NUM_CLASSES, Case
 from scripts.oracle.fixed_weights import fixed_array, fixed_input, sample, to_tree
 from scripts.oracle.loss_cases import LOSS_CASES, loss_inputs
-from paddleseg import models
-from paddleseg.models import backbones, losses
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "paddleseg"
 

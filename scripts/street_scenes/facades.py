@@ -68,7 +68,7 @@ class Facade:
 
     def _floors(self, length: float, height: float) -> None:
         wide, high = self.pitch * self.window[0], self.floor * self.window[1]
-        fine = wide * self.sx >= 5 and high * self.sy >= 5
+        fine = wide * self.sx >= 7 and high * self.sy >= 7
         columns = max(1, int(length / self.pitch))
         margin = (length - columns * self.pitch) / 2
         y = self.ground_floor if self.theme == "shops" else 0.0

@@ -10,7 +10,7 @@ from .colours import pick
 from .layout import Demands, Item, Side, Street
 from .vehicles import SHAPES
 
-FARTHEST = 110.0
+FARTHEST = 100.0
 
 
 class Planner:
@@ -94,7 +94,13 @@ class Planner:
         z, s = 4.0, side.sign * side.path_end
         while z < 80.0:
             end = z * 1.28
-            if not self._in_junction(z - 1.0, end + 1.0):
+            if self.street.junction:
+                first, last = self.street.junction[0] - 1.0, self.street.junction[1] + 1.0
+                if first <= z < last:
+                    z = last
+                    continue
+                end = min(end, first) if z < first else end
+            if end - z > 0.2:
                 thick = 1.2 if side.barrier == "hedge" else 0.3
                 self._add(side.barrier, s, (z + end) / 2, length=end - z, width=thick, height=height[side.barrier],
                           variant=variant, run=run, order=end)  # fmt: skip
@@ -108,12 +114,12 @@ class Planner:
             kind, step, offset = pick(self.rng, kinds[:4]), self._between(8, 16), self._between(5, 14)
             s = side.sign * (side.kerb + 0.25 + max(side.verge / 2, 0.7))
             width, height = self._between(3.0, 5.5), self._between(5.5, 9.5)
-            for z in np.arange(offset, 100.0, step):
+            for z in np.arange(offset, 70.0, step):
                 if not self._in_junction(z - 3, z + 3) and self.rng.random() < 0.85:
                     self._tree(s, z, width, height, kind)
         count = {"shops": 0, "houses": int(self.rng.integers(1, 6)), "park": int(self.rng.integers(12, 26))}[side.theme]
         for _ in range(count):
-            z = self._between(9, 90) if side.theme == "park" else self._between(10, 60)
+            z = self._between(9, 75) if side.theme == "park" else self._between(10, 60)
             depth = (
                 self._between(1.5, 26.0) if side.theme == "park" else self._between(0.8, max(1.0, side.garden - 0.5))
             )
@@ -137,7 +143,7 @@ class Planner:
         near_kerb = side.sign * (side.kerb + 0.5)
         step, offset = self._between(20, 34), self._between(6, 24)
         height = self._between(5.5, 8.5)
-        for z in np.arange(offset, 110.0, step):
+        for z in np.arange(offset, 80.0, step):
             self._add("lamp", near_kerb, float(z), height=height, width=0.2)
         shapes = ("round", "round", "triangle", "square", "square", "diamond", "stop", "board")
         for _ in range(int(self.rng.integers(1, 4))):
@@ -209,7 +215,7 @@ class Planner:
                 z += float(kind["length"]) + self._between(0.7, 2.2)  # type: ignore[arg-type]
         for s, heading in self.street.lanes:
             for _ in range(int(self.rng.integers(0, 5))):
-                self._vehicle("car", s + self._between(-0.25, 0.25), self._between(9, 75), heading, **self._car_size())
+                self._vehicle("car", s + self._between(-0.25, 0.25), self._between(9, 60), heading, **self._car_size())
         if self.street.junction and self.rng.random() < 0.5:
             self._crossing("car", self._car_size())
 
@@ -274,7 +280,7 @@ class Planner:
                 lean = pick(self.rng, (0.0, 0.0, math.pi / 2, 0.9))
                 s = side.sign * (side.path_start + (0.5 if lean == 0.0 else 1.0))
                 start = max(8.0, 2.3 * abs(s)) + self._between(0, 4)
-                for k in range(int(self.rng.integers(1, 6 if kind == "bicycle" else 4))):
+                for k in range(int(self.rng.integers(2, 6 if kind == "bicycle" else 5))):
                     gap = 2.0 if lean == 0.0 else 0.75
                     variant = "parked" if kind == "bicycle" else pick(self.rng, ("parked", "parked", "scooter"))
                     place, heading = s + self._between(-0.1, 0.1), lean + self._between(-0.12, 0.12)

@@ -141,11 +141,12 @@ def _read_learning_rate(spec: Any, findings: Findings) -> ScheduleConfig:
     """PaddleSeg 2.0: ``value`` and ``decay``; a bare number means the default polynomial (power 0.9, end 0)."""
     spec = {"value": spec} if isinstance(spec, (int, float)) and not isinstance(spec, bool) else spec
     section = Section(spec, "learning_rate", findings)
-    if "decay" not in section:
+    written = section.take("decay", "Mapping | None", None)
+    if written is None:
         rate = section.take("value", "float", above=0)
         section.finish("learning_rate")
         return ScheduleConfig("poly", rate or 0.01)
-    decay = Section(section.take("decay", "Mapping") or {}, "learning_rate.decay", findings)
+    decay = Section(written, "learning_rate.decay", findings)
     kind = decay.take("type", "str", one_of=("poly", "piecewise"))
     if kind == "piecewise":
         schedule = _old_piecewise(section, decay)

@@ -15,10 +15,11 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples of equal size.
 
     Args:
-        samples: N >= 1 samples, images ``[H, W, 3]`` (uint8 or float32), labels ``[H, W]`` or all None.
+        samples: N >= 1 samples, images ``[3, H, W]`` as ``Compose`` leaves them, labels ``[h, w]`` or all None.
+            A label has its image's size, except where an evaluation's transforms changed the image alone.
 
     Returns:
-        images ``[N, 3, H, W]`` float32, labels ``[N, H, W]`` int64 or None.
+        images ``[N, 3, H, W]`` float32, labels ``[N, h, w]`` int64 or None.
 
     Raises:
         DataError: images of different sizes, or some samples with and some without label; names two files.
@@ -38,24 +39,28 @@ def collate(samples: Sequence[Sample]) -> Batch:
                 f"{unlabelled.path} has no label, but {labelled.path} in the same batch has: give every line of the "
                 "list a label, or none"
             )
-    count, (height, width) = len(samples), first.size_hw
-    images = np.empty((count, first.image.shape[2], height, width), np.float32)
-    labels = None if first.label is None else np.empty((count, height, width), np.int64)
+    images = np.empty((len(samples), *first.image.shape), np.float32)
+    labels = None if first.label is None else np.empty((len(samples), *first.label.shape), np.int64)
     for position, sample in enumerate(samples):
-        images[position] = sample.image.transpose(2, 0, 1)
+        images[position] = sample.image
         if labels is not None and sample.label is not None:
-            _check_label_size(sample, sample.label)
+            _check_label_size(sample, sample.label, first)
             labels[position] = sample.label
     return Batch(images, labels, [sample.path for sample in samples], [list(sample.undo) for sample in samples])
 
 
-def _check_label_size(sample: Sample, label: np.ndarray) -> None:
-    if label.shape != sample.size_hw:
+def _check_label_size(sample: Sample, label: np.ndarray, first: Sample) -> None:
+    if label.shape != sample.image.shape[1:] and not sample.undo:
         raise DataError(
             f"{sample.path}: after the transforms the image is {_size(sample)}, but its label has the shape "
             f"{label.shape}; a transform changes one without the other"
         )
+    if first.label is not None and label.shape != first.label.shape:
+        raise DataError(
+            f"one batch cannot hold the labels of {first.path} {first.label.shape} and {sample.path} {label.shape}: "
+            "set the batch size to 1"
+        )
 
 
 def _size(sample: Sample) -> str:
-    return f"height {sample.size_hw[0]} x width {sample.size_hw[1]}"
+    return f"height {sample.image.shape[1]} x width {sample.image.shape[2]}"

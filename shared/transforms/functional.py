@@ -136,9 +136,7 @@ def hue(image: np.ndarray, steps: float, rgb: bool = True) -> np.ndarray:
     """uint8 image with its hue turned by ``steps`` of 1/255 turn (half of 255: complementary colours)."""
     to_hsv, back = (cv2.COLOR_RGB2HSV, cv2.COLOR_HSV2RGB) if rgb else (cv2.COLOR_BGR2HSV, cv2.COLOR_HSV2BGR)
     hsv = cv2.cvtColor(image.astype(np.float32), to_hsv)
-    degrees = hsv[..., 0]
-    degrees += steps * 360 / 255 % 360
-    np.subtract(degrees, 360, out=degrees, where=degrees >= 360)  # OpenCV's way back takes 0..360 only
+    hsv[..., 0] += steps * 360 / 255 % 360  # OpenCV's way back takes angles above 360, but none below 0
     return as_uint8(cv2.cvtColor(hsv, back))
 
 

@@ -64,7 +64,8 @@ def test_shape_features_are_as_declared(name, arguments, data_format):
 
 
 def test_value_declared_strides():
-    strides = {s: backbones.ResNet18_vd(output_stride=s).feature_strides for s in (8, 16, 32, None)}
+    with paddle.LazyGuard():
+        strides = {s: backbones.ResNet18_vd(output_stride=s).feature_strides for s in (8, 16, 32, None)}
     assert strides == {8: [4, 8, 8, 8], 16: [4, 8, 16, 16], 32: [4, 8, 16, 32], None: [4, 8, 16, 32]}
     assert backbones.HRNet_W18_Small_V1().feature_strides == [4]
     assert backbones.HRNet_W18_Small_V1().feature_channels == [16 + 32 + 64 + 128]
