@@ -28,6 +28,7 @@ def prepare(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
     """Set what fits this processor and is not set yet; return what was set.
 
     - ``MKL_DEBUG_CPU_TYPE=5`` on AMD: the MKL inside Paddle otherwise takes its slow path there.
+    - ``GLOG_minloglevel=2``: Paddle's C++ log begins at errors.
     - ``OMP_NUM_THREADS`` and ``FLAGS_paddle_num_threads``: Paddle's default is one thread.
     """
     environ = os.environ if environ is None else environ
@@ -39,6 +40,7 @@ def prepare(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
     wanted["FLAGS_paddle_num_threads"] = threads
     chosen = {key: value for key, value in wanted.items() if key not in environ}
     environ.update(chosen)
+    environ.setdefault("GLOG_minloglevel", "2")
     if chosen:
         logger.info("processor settings: %s", ", ".join(f"{k}={v}" for k, v in chosen.items()))
     return chosen

@@ -6,7 +6,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.losses.common import constant, one_hot_nchw, ratio_or_zero, valid_mask
+from dygraph.losses.common import constant, full_precision, one_hot_nchw, ratio_or_zero, valid_mask
 from shared.registry import LOSSES
 
 
@@ -34,6 +34,7 @@ class BCELoss(nn.Layer):
         self.ignore_index = ignore_index
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
+        logits = full_precision(logits)
         loss_type = logits.dtype
         valid = valid_mask(label, self.ignore_index, loss_type).unsqueeze(1)  # [N, 1, H, W]
         if logits.shape[1] == 1:

@@ -10,6 +10,11 @@ import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor
 
 
+def full_precision(logits: Tensor) -> Tensor:
+    """Half-precision logits as float32, others as they are: sums over a million pixels leave float16's range."""
+    return paddle.cast(logits, "float32") if logits.dtype in (paddle.float16, paddle.bfloat16) else logits
+
+
 def valid_mask(label: Tensor, ignore_index: int, dtype: paddle.dtype) -> Tensor:
     """1 where a pixel counts and 0 where it is ignored, in ``label``'s shape."""
     return paddle.cast(label != ignore_index, dtype)

@@ -8,7 +8,15 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.losses.common import check_class_weight, check_num_classes, class_ids, constant, ratio_or_zero, valid_mask
+from dygraph.losses.common import (
+    check_class_weight,
+    check_num_classes,
+    class_ids,
+    constant,
+    full_precision,
+    ratio_or_zero,
+    valid_mask,
+)
 from shared.registry import LOSSES
 
 
@@ -85,5 +93,6 @@ class CrossEntropyLoss(nn.Layer):
 
 def pixel_cross_entropy(logits: Tensor, label: Tensor, ignore_index: int) -> Tensor:
     """Cross entropy of each pixel, ``[N, H, W]``; 0 where ignored."""
+    logits = full_precision(logits)
     loss = F.cross_entropy(logits, label.unsqueeze(1), ignore_index=ignore_index, reduction="none", axis=1)
     return loss.squeeze(1)

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.losses.common import check_class_weight, check_num_classes, constant, one_hot_nchw, valid_mask
+from dygraph.losses.common import (
+    check_class_weight,
+    check_num_classes,
+    constant,
+    full_precision,
+    one_hot_nchw,
+    valid_mask,
+)
 from shared.registry import LOSSES
 
 
@@ -39,7 +46,7 @@ class DiceLoss(nn.Layer):
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
         check_num_classes(self.weight, logits)
-        prob = F.softmax(logits, axis=1)  # [N, K, H, W]
+        prob = F.softmax(full_precision(logits), axis=1)  # [N, K, H, W]
         valid = valid_mask(label, self.ignore_index, prob.dtype).unsqueeze(1)  # [N, 1, H, W]
         target = one_hot_nchw(label, logits.shape[1], self.ignore_index, prob.dtype)
         prob = prob * valid

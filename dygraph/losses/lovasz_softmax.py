@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.losses.common import constant, one_hot_nchw, ratio_or_zero, valid_mask
+from dygraph.losses.common import constant, full_precision, one_hot_nchw, ratio_or_zero, valid_mask
 from shared.registry import LOSSES
 
 
@@ -41,7 +41,7 @@ class LovaszSoftmaxLoss(nn.Layer):
         num_classes = logits.shape[1]
         if num_classes < 2:
             raise ValueError(f"LovaszSoftmaxLoss needs logits of at least 2 classes, got {num_classes}")
-        prob = F.softmax(logits, axis=1)  # [N, K, H, W]
+        prob = F.softmax(full_precision(logits), axis=1)  # [N, K, H, W]
         valid = valid_mask(label, self.ignore_index, prob.dtype).unsqueeze(1)  # [N, 1, H, W]
         target = one_hot_nchw(label, num_classes, self.ignore_index, prob.dtype)
         # An ignored pixel has error 0 and no class: it is sorted behind all others and adds nothing.

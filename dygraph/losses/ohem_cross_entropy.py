@@ -6,7 +6,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.losses.common import class_ids, constant, ratio_or_zero, valid_mask
+from dygraph.losses.common import class_ids, constant, full_precision, ratio_or_zero, valid_mask
 from dygraph.losses.cross_entropy import pixel_cross_entropy
 from shared.registry import LOSSES
 
@@ -47,7 +47,7 @@ class OhemCrossEntropyLoss(nn.Layer):
     def _is_kept(self, logits: Tensor, label: Tensor) -> Tensor:
         """``[N, H, W]`` bool."""
         ids = class_ids(label, self.ignore_index).unsqueeze(1)
-        prob = F.softmax(logits, axis=1)  # [N, K, H, W]
+        prob = F.softmax(full_precision(logits), axis=1)  # [N, K, H, W]
         prob = paddle.take_along_axis(prob, ids, axis=1).squeeze(1)  # of the true class, [N, H, W]
         is_valid = label != self.ignore_index
         if self.min_kept == 0:

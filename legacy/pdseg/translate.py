@@ -92,6 +92,7 @@ def _schedule(cfg: CfgNode) -> ScheduleConfig:
         learning_rate=solver.LR,
         warmup_iters=solver.LR_WARMUP_STEPS if solver.LR_WARMUP else 0,
         warmup_start_lr=0.0,
+        warmup_shifts=not solver.LR_WARMUP,
         **by_policy[solver.LR_POLICY],
     )
 

@@ -34,7 +34,7 @@ def _resnet(layers: int, output_stride: int, **arguments: Any) -> dict[str, Any]
 
 _PLUS = {"type": "DeepLabV3P", "backbone_indices": [0, 3]}
 CASES = {
-    "fcn_hrnet_w18": Case({"type": "FCN"}, {"type": "HRNet_W18"}, ALL_RUNS),
+    "fcn_hrnet_w18": Case({"type": "FCN"}, {"type": "HRNet_W18"}, TWO_RUNS),
     "fcn_hrnet_w48": Case({"type": "FCN"}, {"type": "HRNet_W48"}, ((SQUARE, False, False),)),
     "fcn_hrnet_w18_small_v1": Case({"type": "FCN"}, {"type": "HRNet_W18_Small_V1"}, ALL_RUNS),
     "fcn_hrnet_w18_small_v1_se": Case(
@@ -42,7 +42,7 @@ CASES = {
         {"type": "HRNet_W18_Small_V1", "has_se": True, "padding_same": False},
         ALL_RUNS,
     ),
-    "deeplabv3p_resnet50_os8": Case({**_PLUS, **RECIPE}, _resnet(50, 8, multi_grid=[1, 2, 4]), ALL_RUNS),
+    "deeplabv3p_resnet50_os8": Case({**_PLUS, **RECIPE}, _resnet(50, 8, multi_grid=[1, 2, 4]), TWO_RUNS),
     "deeplabv3p_resnet50_os16": Case(_PLUS, _resnet(50, 16), TWO_RUNS),
     "deeplabv3p_resnet18_os8": Case(_PLUS, _resnet(18, 8, multi_grid=[1, 2]), ALL_RUNS),
     "deeplabv3_resnet50_os8": Case(

@@ -150,6 +150,7 @@ def _schedule(config: ScheduleConfig) -> dict[str, Any]:
         **block,
         "warmup_iters": config.warmup_iters,
         "warmup_start_lr": config.warmup_start_lr,
+        "warmup_shifts": config.warmup_shifts,
     }
 
 

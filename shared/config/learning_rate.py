@@ -43,6 +43,7 @@ def _read_scheduler(spec: Any, iters: int | None, findings: Findings) -> Schedul
     warmup = {
         "warmup_iters": section.take("warmup_iters", "int", 0, at_least=0),
         "warmup_start_lr": section.take("warmup_start_lr", "float", 0.0, at_least=0),
+        "warmup_shifts": section.take("warmup_shifts", "bool", True),
     }
     if kind == "PiecewiseDecay":
         schedule = _piecewise(section, warmup)

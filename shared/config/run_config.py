@@ -94,6 +94,7 @@ class ScheduleConfig:
     step_unit: str = "iter"  # iter | epoch: cosine moves every iteration, or once an epoch
     warmup_iters: int = 0
     warmup_start_lr: float = 0.0
+    warmup_shifts: bool = True  # the schedule proper begins after the warm-up; False: it runs beneath it from step 0
 
 
 @dataclass(frozen=True)

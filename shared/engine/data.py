@@ -40,6 +40,17 @@ def build_dataset(config: DatasetConfig | None, name: str) -> SegmentationDatase
     return DATASETS[config.dataset.type](**config.dataset.args)
 
 
+def inference_transforms(config: DatasetConfig, name: str) -> Compose:
+    """The transforms of a section whose results go back to the image's own size and place."""
+    transforms = build_transforms(config.transforms, config.to_rgb)
+    if transforms.not_undoable():
+        raise ConfigError(
+            f"{name}.transforms: {', '.join(transforms.not_undoable())} moves pixels so that a prediction cannot be "
+            "brought back to its image; remove it here (it belongs to training)"
+        )
+    return transforms
+
+
 class TrainData:
     """The training samples of a run: each a function of (seed, epoch, index), in an order fixed by the seed.
 
@@ -72,7 +83,7 @@ class EvalData:
 
     def __init__(self, run: RunConfig) -> None:
         self.dataset = build_dataset(run.val_data, "val_dataset")
-        transforms = build_transforms(run.val_data.transforms, run.val_data.to_rgb)
+        transforms = inference_transforms(run.val_data, "val_dataset")
         self.source = SampleSource(self.dataset, ImageOnly(transforms), seed=0)
         self.reader = run.reader
 
@@ -81,8 +92,7 @@ class EvalData:
 
     def open(self) -> AbstractContextManager[Iterable[Batch]]:
         """A reader over every sample once."""
-        batches = ([(0, index) for index in batch] for batch in eval_batches(len(self.dataset), 1, 0, 1))
-        return _open(self.source, batches, self.reader)
+        return _open(self.source, eval_batches(len(self.dataset), batch_size=1), self.reader)
 
 
 def _open(source: SampleSource, batches: Iterable[list[tuple[int, int]]], reader: ReaderConfig):

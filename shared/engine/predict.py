@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +17,14 @@ import shared.datasets  # noqa: F401 - fills the registry
 from shared.config.run_config import Component, EvalConfig, RunConfig
 from shared.datasets.reading import read_image
 from shared.engine.checkpoint import ensure_writable
+from shared.engine.data import inference_transforms
 from shared.engine.evaluate import label_maps
 from shared.engine.inference import predict_logits
 from shared.engine.stepper import Batch, Predictor
 from shared.errors import DataError
 from shared.registry import DATASETS
 from shared.transforms.base import Sample
-from shared.transforms.compose import Compose, build_transforms, undo_geometry
+from shared.transforms.compose import Compose, undo_geometry
 from shared.visualize.palette import resolve_palette
 from shared.visualize.render import overlay, save_index_png, save_rgb
 
@@ -140,7 +142,9 @@ def predict_command(
     palette = resolve_palette(custom_color, run.num_classes, _dataset_palette(run))
     ensure_writable(save_dir)
     data = run.val_data or run.train_data
-    transforms = build_transforms(data.transforms if run.val_data else (Component("Normalize"),), data.to_rgb)
+    if run.val_data is None:
+        data = dataclasses.replace(data, transforms=(Component("Normalize"),))
+    transforms = inference_transforms(data, "val_dataset")
     result = predict(
         make_predictor(),
         images,

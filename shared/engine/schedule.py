@@ -26,7 +26,7 @@ class Schedule:
     """Learning rate of step number ``iteration``, counted from 0.
 
     Let i be the iteration, lr = ``learning_rate`` and D = ``decay_iters`` (where None: what the run has left after
-    the warm-up).
+    the warm-up, or the whole run where the warm-up does not shift).
 
     * ``poly``: (lr - end_lr) * (1 - min(i, D) / D) ** power + end_lr
     * ``step``: lr * gamma ** (number of ``boundaries`` that are <= i); a boundary in epochs counts iters_per_epoch
@@ -37,7 +37,8 @@ class Schedule:
 
     ``warmup_iters`` W > 0 puts a straight line from ``warmup_start_lr`` towards lr before it: step i < W gets
     (lr - warmup_start_lr) * i / W + warmup_start_lr. The schedule proper then begins at its own step 0, so every
-    formula above sees i - W.
+    formula above sees i - W. With ``warmup_shifts: false``, as the static recipes mean it, the schedule proper runs
+    from the first step of the run and the line only hides its beginning.
 
     Args:
         config: the schedule, with the units of its fields.
@@ -53,7 +54,8 @@ class Schedule:
         self.config = config
         self.total_iters = total_iters
         self._per_epoch = iters_per_epoch
-        left = max(1, total_iters - config.warmup_iters)
+        self._offset = config.warmup_iters if config.warmup_shifts else 0
+        left = max(1, total_iters - self._offset)
         self._decay_iters = left if config.decay_iters is None else config.decay_iters
         unit = iters_per_epoch if config.boundary_unit == "epoch" else 1
         self._boundaries = sorted(boundary * unit for boundary in config.boundaries)
@@ -68,15 +70,16 @@ class Schedule:
         c = self.config
         if iteration < c.warmup_iters:
             return (c.learning_rate - c.warmup_start_lr) * iteration / c.warmup_iters + c.warmup_start_lr
-        return self._formula(iteration - c.warmup_iters)
+        return self._formula(iteration - self._offset)
 
     def describe(self) -> LearningRates:
         """First, largest and last learning rate of the run."""
-        turns = {0, self.total_iters - 1, min(self.config.warmup_iters, self.total_iters - 1)}
+        warmup = self.config.warmup_iters
+        turns = {0, self.total_iters - 1, min(warmup, self.total_iters - 1), max(0, min(warmup, self.total_iters) - 1)}
         if self.config.type == "cosine":
             turns |= self._cosine_tops()
         if self.config.type == "step":
-            turns |= {b + self.config.warmup_iters for b in self._boundaries}
+            turns |= {b + self._offset for b in self._boundaries}
         peak = max(self(i) for i in turns if i < self.total_iters)
         return LearningRates(self(0), peak, self(self.total_iters - 1))
 
@@ -101,7 +104,7 @@ class Schedule:
         """Iterations where the cosine is largest or, with end_lr above lr, turns at its other end."""
         unit = self._per_epoch if self.config.step_unit == "epoch" else 1
         half = math.ceil(self._decay_iters / unit) * unit
-        return set(range(self.config.warmup_iters, self.total_iters, half))
+        return set(range(self._offset, self.total_iters, half))
 
 
 def _check(config: ScheduleConfig, total_iters: int, iters_per_epoch: int) -> None:

@@ -26,7 +26,7 @@ class Batch:
     images: np.ndarray
     labels: np.ndarray | None
     paths: list[str]
-    undo: list[list[tuple[str, tuple[int, int]]]] = field(default_factory=list)
+    undo: list[list[tuple[str, tuple[int, ...]]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

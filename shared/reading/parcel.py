@@ -22,7 +22,6 @@ import numpy as np
 from shared.errors import MachineError
 
 SHARED_MEMORY = "/dev/shm"
-_PREFIX = "dualseg-"
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,11 @@ class Spool:
     """
 
     def __init__(self) -> None:
+        prefix = f"dualseg-{os.getpid()}-"
         self.folders: list[str] = []
         for parent in dict.fromkeys((SHARED_MEMORY, tempfile.gettempdir())):
             with contextlib.suppress(OSError):
-                self.folders.append(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+                self.folders.append(tempfile.mkdtemp(prefix=prefix, dir=parent))
         if not self.folders:
             raise MachineError(
                 f"neither {SHARED_MEMORY} nor {tempfile.gettempdir()} can be written to; set TMPDIR to a folder that "

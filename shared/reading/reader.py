@@ -143,9 +143,13 @@ class _Processes:
         self._spool = Spool()
         self._context = WorkerContext()
         self._said_slow = sys.platform != "linux"  # only there are files in memory the rule
-        self._executor = ProcessPoolExecutor(
-            workers, mp_context=self._context, initializer=worker.start, initargs=(pickled, self._spool)
-        )
+        try:
+            self._executor = ProcessPoolExecutor(
+                workers, mp_context=self._context, initializer=worker.start, initargs=(pickled, self._spool)
+            )
+        except OSError:
+            self._spool.remove()
+            raise
 
     def submit(self, indices: Indices) -> Future[Parcel | worker.Failure]:
         try:
@@ -228,5 +232,16 @@ def open_reader(
         raise ValueError(f"workers is {workers} for reader kind {kind!r}; expected 0 for inline, else 1 or more")
     if kind == "inline":
         return Reader(_Inline(source), batches, ahead=1)
-    backend = _Threads(source, workers) if kind == "thread" else _Processes(source, workers)
+    backend = _Threads(source, workers) if kind == "thread" else _processes_or_threads(source, workers)
     return Reader(backend, batches, ahead=workers * prefetch)
+
+
+def _processes_or_threads(source: Source, workers: int) -> _Backend:
+    """Processes need semaphores, which Linux keeps in ``/dev/shm``; where that is missing, threads read the same."""
+    try:
+        return _Processes(source, workers)
+    except OSError as error:
+        logger.warning(
+            "worker processes cannot be used here (%s: %s); reading with %d threads", SHARED_MEMORY, error, workers
+        )
+        return _Threads(source, workers)

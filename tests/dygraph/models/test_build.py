@@ -37,6 +37,18 @@ def test_value_data_format_reaches_the_backbone():
     assert network.backbone.data_format == network.data_format == "NHWC"
 
 
+def test_value_pretrained_weights_are_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr("dygraph.pretrained.load_pretrained", lambda layer, source: asked.append((layer, source)))
+    spec = {**FCN, "pretrained": "whole.pdparams", "backbone": {**FCN["backbone"], "pretrained": "https://x/y.tar.gz"}}
+    network = build_model(spec, num_classes=2)
+    assert asked == [(network.backbone, "https://x/y.tar.gz"), (network, "whole.pdparams")]
+    build_model({"type": "DeepLabV3P", "pretrained": "p", "backbone": {"type": "ResNet18_vd"}}, num_classes=2)
+    assert [source for _, source in asked[2:]] == ["p"]
+    build_model({**FCN, "pretrained": None}, num_classes=2)
+    assert len(asked) == 3
+
+
 def test_error_unknown_types_name_the_closest():
     assert _problems(build_model, {**FCN, "type": "FNC"}, num_classes=2)[0].startswith("model.type: ")
     (problem,) = _problems(build_model, {**FCN, "backbone": {"type": "HRNet_W19"}}, num_classes=2)

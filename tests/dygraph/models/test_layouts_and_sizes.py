@@ -48,6 +48,16 @@ def test_shape_logits_have_the_size_of_the_image(name, size_hw):
     assert [list(x.shape) for x in outputs] == [[1, 7, *size_hw]]
 
 
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_value_batch_norm_converts_to_its_synchronised_kind(data_format):
+    network = build_model(SMALL["fcn"], num_classes=3, data_format=data_format)
+    names = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+    network = paddle.nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    norms = [x for x in network.sublayers() if isinstance(x, (paddle.nn.BatchNorm2D, paddle.nn.SyncBatchNorm))]
+    assert all(type(x) is paddle.nn.SyncBatchNorm and x._data_format == data_format for x in norms)
+    assert {k: tuple(v.shape) for k, v in network.state_dict().items()} == names
+
+
 def test_value_plain_convolutions_replace_separable_ones():
     names = list(build_model(SMALL["deeplabv3p_plain"], num_classes=3).state_dict())
     assert not [n for n in names if "depthwise" in n]

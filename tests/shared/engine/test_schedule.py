@@ -159,3 +159,11 @@ def test_error_all_at_once():
 def test_error_negative_iteration():
     with pytest.raises(ValueError, match="iteration is -1"):
         Schedule(ScheduleConfig(), TOTAL, PER_EPOCH)(-1)
+
+
+def test_value_warmup_that_does_not_shift_hides_the_beginning_of_the_schedule():
+    plain = Schedule(ScheduleConfig("poly", 0.1, power=2.0), 100, 10)
+    hidden = Schedule(ScheduleConfig("poly", 0.1, power=2.0, warmup_iters=20, warmup_shifts=False), 100, 10)
+    assert [hidden(i) for i in (0, 10, 19)] == pytest.approx([0.0, 0.05, 0.095])
+    assert [hidden(i) for i in range(20, 100)] == [plain(i) for i in range(20, 100)]
+    assert hidden.describe().peak == pytest.approx(0.095)

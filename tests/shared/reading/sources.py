@@ -19,7 +19,7 @@ class Plain:
     def get(self, epoch: int, index: int) -> Sample:
         rng = np.random.default_rng([7, epoch, index])
         time.sleep(float(rng.uniform(0, 0.01)))  # workers overtake each other
-        image = rng.random((5, 8, 3), np.float32)
+        image = rng.random((3, 5, 8), np.float32)
         label = np.full((5, 8), index % 256, np.uint8)
         return Sample(image, label, f"{epoch}/{index}.png", [("resize", (index, 9))])
 
@@ -28,7 +28,7 @@ class Large(Plain):
     """About 6 MB a sample."""
 
     def get(self, epoch: int, index: int) -> Sample:
-        return Sample(np.full((512, 1024, 3), index, np.float32), None, f"{epoch}/{index}.png")
+        return Sample(np.full((3, 512, 1024), index, np.float32), None, f"{epoch}/{index}.png")
 
 
 class FailsAt(Plain):

@@ -37,21 +37,17 @@ WORKERS = [setup for setup in SETUPS if setup[0] != "inline"]
 needs_dev_shm = pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="files in memory are Linux's")
 
 
-def left_behind(folders=("/dev/shm", "/tmp")) -> set[str]:
-    return {
-        os.path.join(folder, name)
-        for folder in folders
-        if os.path.isdir(folder)
-        for name in os.listdir(folder)
-        if name.startswith(("dualseg-", "psm_"))
-    }
+def left_behind(pid: int, elsewhere: Path) -> list[str]:
+    """The reader's folders of a process, in memory and among its temporary files."""
+    folders = [folder for folder in ("/dev/shm", elsewhere) if os.path.isdir(folder)]
+    return [str(path) for folder in folders for path in Path(folder).glob(f"dualseg-{pid}-*")]
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_behind():
-    before = left_behind()
+def nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     yield
-    assert left_behind() <= before
+    assert left_behind(os.getpid(), tmp_path) == []
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("reader")] == []
 
 
@@ -84,7 +80,7 @@ def test_value_every_kind_gives_the_batches_that_were_asked_for_in_order(kind, w
         for n, (epoch, index) in enumerate(pairs):
             rng = np.random.default_rng([7, epoch, index])
             rng.uniform(0, 0.01)
-            np.testing.assert_array_equal(batch.images[n], rng.random((5, 8, 3), np.float32).transpose(2, 0, 1))
+            np.testing.assert_array_equal(batch.images[n], rng.random((3, 5, 8), np.float32))
             assert (batch.labels[n] == index).all()
         batch.images += 1  # the arrays are the caller's own
         batch.labels += 1
@@ -247,9 +243,9 @@ def test_value_a_hanging_worker_is_killed_in_the_end(monkeypatch):
 
 
 @needs_dev_shm
-def test_value_batches_travel_in_memory(caplog):
+def test_value_batches_travel_in_memory(caplog, tmp_path):
     with open_reader(Large(), eval_batches(4, 2), kind="process", workers=1) as reader:
-        (folder,) = [path for path in left_behind() if path.startswith("/dev/shm/dualseg-")]
+        (folder,) = [path for path in left_behind(os.getpid(), tmp_path) if path.startswith("/dev/shm/")]
         assert wait_until(lambda: sum(f.stat().st_size for f in Path(folder).iterdir()) == 4 * 512 * 1024 * 3 * 4)
         assert len(list(reader)) == 2
     assert caplog.text == ""
@@ -266,6 +262,19 @@ def test_value_full_memory_falls_back_with_one_line(caplog):
     (line,) = caplog.messages
     assert line.startswith("/dev/shm has no room for a batch of 12 MB: batches travel through ")
     assert "--shm-size" in line
+
+
+def test_value_without_semaphores_threads_read_instead(caplog, monkeypatch):
+    def refuses(*arguments, **options):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuses)
+    with open_reader(Probe(), eval_batches(4, 1), kind="process", workers=2) as reader:
+        assert {ast.literal_eval(batch.paths[0])["pid"] for batch in reader} == {os.getpid()}
+    (line,) = caplog.messages
+    assert line == (
+        "worker processes cannot be used here (/dev/shm: [Errno 30] Read-only file system); reading with 2 threads"
+    )
 
 
 def test_error_source_that_cannot_travel():
@@ -312,11 +321,15 @@ def running_script(tmp_path):
     """A script without the ``__main__`` guard, reading for ever, and what its workers told of themselves."""
     path = tmp_path / "script.py"
     path.write_text(textwrap.dedent(SCRIPT))
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, str(path)],
-        **dict.fromkeys(("stdout", "stderr"), subprocess.PIPE),
-        **{"text": True, "env": env, "cwd": tmp_path, "start_new_session": True},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+        cwd=tmp_path,
+        start_new_session=True,
     )
     try:
         lines = [process.stdout.readline() for _ in range(7)]
@@ -344,9 +357,10 @@ def test_value_ctrl_c_ends_script_and_workers(running_script):
     assert wait_until(lambda: not any(is_running(probe["pid"]) for probe in probes))
 
 
-def test_value_workers_and_their_files_go_with_a_killed_script(running_script):
+def test_value_workers_and_their_files_go_with_a_killed_script(running_script, tmp_path):
     process, probes = running_script
+    assert left_behind(process.pid, tmp_path) != []
     process.kill()
     process.wait()
     assert wait_until(lambda: not any(is_running(probe["pid"]) for probe in probes))
-    assert wait_until(lambda: left_behind() == set())
+    assert wait_until(lambda: left_behind(process.pid, tmp_path) == [])

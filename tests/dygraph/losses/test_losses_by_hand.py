@@ -199,6 +199,15 @@ def test_value_nothing_to_learn_from_is_zero(name, dtype):
     assert (_gradient(_build(name), logits, labels) == 0.0).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", list(CASES))
+def test_value_half_precision_logits_are_widened(name, dtype):
+    logits = paddle.to_tensor(LOGITS).astype(dtype)
+    value = _build(name)(logits, paddle.to_tensor(LABELS))
+    assert value.dtype == paddle.float32
+    assert float(value) == _value(_build(name), logits.astype("float32").numpy())
+
+
 def test_value_a_class_of_weight_zero_alone_is_zero():
     labels = np.zeros_like(LABELS)
     assert _value(losses.CrossEntropyLoss(weight=[0, 1, 1, 1]), LOGITS, labels) == 0.0
