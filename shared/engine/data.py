@@ -37,7 +37,10 @@ def build_dataset(config: DatasetConfig | None, name: str) -> SegmentationDatase
     """The data set of one section; ``name`` (``train_dataset``, ``val_dataset``) is for the message."""
     if config is None:
         raise ConfigError(f"{name}: the config has no such section, and this command needs it")
-    return DATASETS[config.dataset.type](**config.dataset.args)
+    try:
+        return DATASETS[config.dataset.type](**config.dataset.args)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name}: {config.dataset.type} refuses its arguments: {error}") from error
 
 
 def inference_transforms(config: DatasetConfig, name: str) -> Compose:
