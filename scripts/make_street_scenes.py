@@ -1,6 +1,7 @@
 """Draw a synthetic street-scene data set in the Cityscapes layout.
 
 python scripts/make_street_scenes.py --out data/streets --train 48 --val 12 --size 256x128 --seed 0
+python scripts/make_street_scenes.py --out data/few --classes road sidewalk building vegetation sky car "traffic sign" pole
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.street_scenes import write_street_scenes
+from scripts.street_scenes import CLASS_NAMES, write_street_scenes
 from shared.errors import UserError
 
 
@@ -38,6 +39,13 @@ def parser() -> argparse.ArgumentParser:
         "--size", type=_size, default=(128, 256), metavar="WxH", help="64x32 to 2048x1024 (default 256x128)"
     )
     made.add_argument("--seed", type=int, default=0, help="same seed and size, same bytes (default 0)")
+    made.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        help="draw nothing but these classes; road, building and sky are always drawn (default all): "
+        + ", ".join(CLASS_NAMES),
+    )
     made.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
     made.add_argument(
         "--force", action="store_true", help="write into a folder with other content; files of the same name are lost"
@@ -59,7 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         write_street_scenes(
-            args.out, args.train, args.val, args.size, args.seed, workers=args.workers, force=args.force, report=report
+            args.out,
+            args.train,
+            args.val,
+            args.size,
+            args.seed,
+            workers=args.workers,
+            force=args.force,
+            report=report,
+            classes=args.classes,
         )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

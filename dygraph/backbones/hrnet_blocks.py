@@ -28,7 +28,9 @@ class ConvOptions:
     padding_same: bool
     data_format: str
 
-    def conv(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, act: str | None = "relu"):
+    def conv(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, act: str | None = "relu"
+    ) -> ConvBNAct:
         """A convolution with this network's padding and initial weights (normal, standard deviation 0.001)."""
         return ConvBNAct(
             in_channels,

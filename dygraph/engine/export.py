@@ -7,6 +7,7 @@ Both modes write the same three files: ``<model>.json`` (the Program), ``<params
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,8 @@ class ExportSpec:
 
     Attributes:
         save_dir: the directory.
-        output_op: ``argmax`` gives ids ``[N, H, W]`` int32, ``softmax`` probabilities and ``none`` logits ``[N, K, H, W]``.
+        output_op: ``argmax`` gives ids ``[N, H, W]`` int32; ``softmax`` probabilities, ``none`` logits
+            ``[N, K, H, W]`` float32.
         input_shape: ``[N, 3, H, W]``; -1 where any size will do.
         model_name: stem of the Program's file.
         params_name: name of the weights' file.
@@ -106,9 +108,13 @@ class ExportedPredictor:
 
 
 def export_eager(network: paddle.nn.Layer, spec: ExportSpec) -> None:
-    """Trace an eager network and write Program and weights."""
+    """Trace an eager network and write Program and weights.
+
+    The networks are traced as they stand: their Python holds no control flow that depends on a tensor's values.
+    """
     whole = InferenceNetwork(network, spec.output_op)
     whole.eval()
+    paddle.jit.ignore_module([module for name, module in sys.modules.items() if name.startswith("dygraph.")])
     signature = [paddle.static.InputSpec(list(spec.input_shape), "float32", "image")]
     traced = paddle.jit.to_static(whole, input_spec=signature, full_graph=True)
     paddle.jit.save(traced, str(spec.save_dir / spec.model_name))

@@ -121,7 +121,7 @@ def visualize(argv: Sequence[str]) -> None:
         predict_command(
             run,
             lambda: make_predictor(run, weights, arguments.use_gpu),
-            arguments.image_path or run.files.predict_images,
+            arguments.image_path,
             Path(arguments.vis_dir),
             arguments.custom_color,
             arguments.save_probabilities,

@@ -166,6 +166,8 @@ def _files(cfg: CfgNode) -> FilesConfig:
     return FilesConfig(
         test_weights=cfg.TEST.TEST_MODEL or None,
         predict_images=cfg.DATASET.VIS_FILE_LIST or cfg.DATASET.TEST_FILE_LIST or None,
+        predict_root=cfg.DATASET.DATA_DIR,
+        predict_separator=cfg.DATASET.SEPARATOR,
         export_dir=cfg.FREEZE.SAVE_DIR,
         export_model=cfg.FREEZE.MODEL_FILENAME,
         export_params=cfg.FREEZE.PARAMS_FILENAME,

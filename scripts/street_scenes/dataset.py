@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,7 +14,7 @@ import cv2
 
 from shared.errors import DataError, MachineError, UserError
 
-from .classes import CLASS_NAMES
+from .classes import CLASS_NAMES, choose_classes, names_of
 from .render import render_scene
 
 MANIFEST = "street_scenes.json"
@@ -34,6 +34,7 @@ def write_street_scenes(
     workers: int = 1,
     force: bool = False,
     report: Callable[[int, int], None] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> None:
     """Write ``train`` + ``val`` scenes to ``out``.
 
@@ -50,14 +51,17 @@ def write_street_scenes(
         workers: processes that draw.
         force: write into a folder that holds other things; they stay, files of the same name are replaced.
         report: called with (scenes done, scenes in all).
+        classes: names of the classes to draw, None for all nineteen. Road, building and sky are always drawn. Labels
+            and ``classes.txt`` keep the numbering of the nineteen.
 
     Raises:
-        UserError: a number is out of range.
+        UserError: a number is out of range, or a class is unknown or lacks what carries it.
         DataError: ``out`` holds files that were not written by this function, and ``force`` is off.
         MachineError: ``out`` cannot be written.
     """
     counts = {"train": train, "val": val}
     _check(counts, size_hw, seed, workers)
+    chosen = choose_classes(classes)
     out = Path(out)
     jobs = []
     try:
@@ -65,15 +69,15 @@ def write_street_scenes(
         for split in SPLITS:
             names = [_names(split, index) for index in range(counts[split])]
             for index, (image, label) in enumerate(names):
-                jobs.append((str(out), image, label, seed, split, index, tuple(size_hw)))
+                jobs.append((str(out), image, label, seed, split, index, tuple(size_hw), chosen))
                 for name in (image, label):
                     (out / name).parent.mkdir(parents=True, exist_ok=True)
         _draw_all(jobs, workers, report)
         for split in SPLITS:
-            lines = [f"{image} {label}\n" for _, image, label, _, of, _, _ in jobs if of == split]
+            lines = [f"{image} {label}\n" for _, image, label, _, of, *_ in jobs if of == split]
             (out / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
         (out / "classes.txt").write_text("".join(f"{name}\n" for name in CLASS_NAMES), encoding="utf-8")
-        _write_manifest(out, counts, size_hw, seed, complete=True)
+        _write_manifest(out, counts, size_hw, seed, names_of(chosen))
     except OSError as error:
         raise MachineError(
             f"cannot write the street scenes to {out}: {error.strerror or error}; choose a folder you may write to"
@@ -122,14 +126,15 @@ def _is_ours(manifest: Path) -> bool:
         return False
 
 
-def _write_manifest(out: Path, counts: dict[str, int], size_hw: tuple[int, int], seed: int, complete: bool) -> None:
+def _write_manifest(out: Path, counts: dict[str, int], size_hw: tuple[int, int], seed: int, classes: list[str]) -> None:
     content = {
         "generator": "street_scenes",
         "version": VERSION,
         "seed": seed,
         "size_hw": list(size_hw),
         "counts": counts,
-        "complete": complete,
+        "classes": classes,
+        "complete": True,
     }
     (out / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -162,8 +167,8 @@ def _draw_all(jobs: list[tuple], workers: int, report: Callable[[int, int], None
 
 def _draw(job: tuple) -> None:
     """Draw and write one scene."""
-    out, image_name, label_name, seed, split, index, size_hw = job
-    image, label = render_scene(seed, SPLITS.index(split), index, size_hw)
+    out, image_name, label_name, seed, split, index, size_hw, classes = job
+    image, label = render_scene(seed, SPLITS.index(split), index, size_hw, classes)
     for name, pixels in ((image_name, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)), (label_name, label)):
         good, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
         if not good:

@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from .classes import TrainId
+from .classes import ALL_CLASSES, TrainId
 from .colours import Colour, vary
 from .layout import Item, Side, Street
 from .light import Light
@@ -28,11 +28,21 @@ NAMES = tuple(MATERIALS)
 PAVINGS: tuple[Colour, ...] = ((134, 128, 120), (150, 146, 140), (146, 122, 108), (116, 114, 112), (158, 148, 128))
 
 
-def draw_ground(painter: Painter, light: Light, street: Street, items: list[Item], rng: np.random.Generator) -> None:
-    """Paint the plane below the horizon. It announces one owner for each of :data:`NAMES`, in that order."""
+def draw_ground(
+    painter: Painter,
+    light: Light,
+    street: Street,
+    items: list[Item],
+    rng: np.random.Generator,
+    classes: frozenset[TrainId] = ALL_CLASSES,
+) -> None:
+    """Paint the plane below the horizon. It announces one owner for each of :data:`NAMES`, in that order.
+
+    Without terrain the pavement takes its place, without pavement the terrain, without both the road.
+    """
     first, z, s = painter.camera.ground()
     colours, owners = _materials(painter, rng)
-    material = _material_map(street, z, s, rng)
+    material = _stand_ins(classes)[_material_map(street, z, s, rng)]
     colour = colours[material]
     level = _texture(material, z, s, rng)
     _joints(level, material, street, z, s)
@@ -56,6 +66,16 @@ def _materials(painter: Painter, rng: np.random.Generator) -> tuple[np.ndarray, 
         colours.append(colour)
         owners.append(painter.begin(label, 0.0, 0.02))
     return np.array(colours, np.float32), np.array(owners, np.uint16)
+
+
+def _stand_ins(classes: frozenset[TrainId]) -> np.ndarray:
+    """For each of :data:`NAMES` the index of the material drawn in its place, ``[materials]`` uint8."""
+    order = {TrainId.ROAD: ("asphalt",), TrainId.SIDEWALK: ("grass", "asphalt"), TrainId.TERRAIN: ("paving", "asphalt")}
+    drawn = []
+    for name, (label, *_) in MATERIALS.items():
+        choices = (name, *order[label])
+        drawn.append(next(NAMES.index(choice) for choice in choices if MATERIALS[choice][0] in classes))
+    return np.array(drawn, np.uint8)
 
 
 def _strips(side: Side, rng: np.random.Generator) -> list[tuple[float, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .camera import Frame
+from .classes import ALL_CLASSES, TrainId
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,27 @@ class Demands:
     terrain: bool = False
 
 
-def demands(index: int) -> Demands:
-    """The schedule: any four scenes in a row show all nineteen classes between them."""
+def demands(index: int, classes: frozenset[TrainId] = ALL_CLASSES) -> Demands:
+    """The schedule of the rare classes: any four scenes in a row show all of ``classes`` between them."""
+    every = _schedule(index)
+    return Demands(
+        big=_instead(every.big, ("bus", "truck", "train"), classes, index),
+        barrier=_instead(every.barrier, ("fence", "wall"), classes, index),
+        rider=_instead(every.rider, ("bicycle", "motorcycle"), classes, index) if TrainId.RIDER in classes else "",
+        parked=_instead(every.parked, ("bicycle", "motorcycle"), classes, index),
+        traffic_light=every.traffic_light and TrainId.TRAFFIC_LIGHT in classes,
+        terrain=every.terrain and TrainId.TERRAIN in classes,
+    )
+
+
+def _instead(name: str, kinds: tuple[str, ...], classes: frozenset[TrainId], index: int) -> str:
+    """``name``, or another of ``kinds`` where ``classes`` lack it; nothing where they lack all."""
+    known = [kind for kind in kinds if TrainId[kind.upper()] in classes]
+    return name if name in known or not name else known[index % len(known)] if known else ""
+
+
+def _schedule(index: int) -> Demands:
+    """What scene ``index`` must show where all nineteen classes are drawn."""
     turn = index // 4
     if index % 4 == 0:
         return Demands(big="bus", barrier="fence", rider="bicycle", traffic_light=True)

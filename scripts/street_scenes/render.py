@@ -9,7 +9,7 @@ import numpy as np
 
 from . import barriers, buildings, cycles, furniture, large_vehicles, people, vegetation, vehicles
 from .camera import Camera
-from .classes import TrainId
+from .classes import ALL_CLASSES, TrainId
 from .ground import NAMES, draw_ground
 from .layout import Demands, Item, demands, sample_street
 from .light import Light, expose, finish, sample_light
@@ -37,24 +37,37 @@ DRAW: dict[str, Callable[[Painter, Light, Item], None]] = {
     "truck": large_vehicles.draw_truck,
     "wall": barriers.draw_wall,
 }
+#: Classes that a kind of item brings into the picture; a ridden machine also brings ``RIDER``, clutter has no class.
+SHOWS: dict[str, frozenset[TrainId]] = {
+    **{kind: frozenset({TrainId[kind.upper()]}) for kind in
+       ("bicycle", "building", "bus", "car", "fence", "motorcycle", "person", "train", "truck", "wall")},
+    **dict.fromkeys(("hedge", "tree"), frozenset({TrainId.VEGETATION})),
+    **dict.fromkeys(("bollard", "lamp"), frozenset({TrainId.POLE})),
+    "clutter": frozenset(),
+    "sign": frozenset({TrainId.POLE, TrainId.TRAFFIC_SIGN}),
+    "tower": frozenset({TrainId.BUILDING}),
+    "traffic light": frozenset({TrainId.POLE, TrainId.TRAFFIC_LIGHT}),
+}  # fmt: skip
 ATTEMPTS = 12
 _FINE_PIXELS = 512 * 256  # up to this size the canvas is twice as large as the image
 
 
-def render_scene(seed: int, split: int, index: int, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Draw scene ``index`` of a split.
+def render_scene(
+    seed: int, split: int, index: int, size_hw: tuple[int, int], classes: frozenset[TrainId] = ALL_CLASSES
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw scene ``index`` of a split with nothing but ``classes`` (and the few things that have no class).
 
     A plan whose promised rare classes end up hidden is drawn again from the next sub-seed.
 
     Returns:
         Image ``[H, W, 3]`` uint8 RGB and label ``[H, W]`` uint8 (train ids, 255 without class).
     """
-    wanted = demands(index)
-    needed = _needed(wanted)
+    wanted = demands(index, classes)
+    needed = [c for c in _needed(wanted) if c in classes]
     enough = max(2, round(size_hw[0] * size_hw[1] * 3e-4))
     best, fewest = None, len(needed) + 1
     for attempt in range(ATTEMPTS):
-        image, label = _render(np.random.default_rng([seed, split, index, attempt]), wanted, size_hw)
+        image, label = _render(np.random.default_rng([seed, split, index, attempt]), wanted, size_hw, classes)
         counts = np.bincount(label.ravel(), minlength=256)
         missing = sum(counts[c] < enough for c in needed)
         if missing < fewest:
@@ -79,16 +92,18 @@ def _needed(wanted: Demands) -> list[TrainId]:
     return needed
 
 
-def _render(rng: np.random.Generator, wanted: Demands, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _render(
+    rng: np.random.Generator, wanted: Demands, size_hw: tuple[int, int], classes: frozenset[TrainId]
+) -> tuple[np.ndarray, np.ndarray]:
     plan_rng, light_rng, paint_rng, noise_rng = _spawn(rng, 4)
     street = sample_street(plan_rng, wanted)
-    items = Planner(plan_rng, street, wanted).plan()
+    items = [item for item in Planner(plan_rng, street, wanted).plan() if _shows(item) <= classes]
     light = sample_light(light_rng)
     fine = 2 if size_hw[0] * size_hw[1] <= _FINE_PIXELS else 1
     canvas_hw = (size_hw[0] * fine, size_hw[1] * fine)
     camera = Camera.for_canvas(canvas_hw, street.horizon, street.eye_height, street.curvature)
     painter = Painter(camera)
-    draw_ground(painter, light, street, items, paint_rng)
+    draw_ground(painter, light, street, items, paint_rng, classes)
     draw_sky(painter, light, paint_rng)
     for item in items:
         if item.z > 2.5 and _may_be_seen(camera, item):
@@ -106,6 +121,10 @@ def _render(rng: np.random.Generator, wanted: Demands, size_hw: tuple[int, int])
     image = expose(image, light, noise_rng)
     _border(image, label, noise_rng)
     return image, label
+
+
+def _shows(item: Item) -> frozenset[TrainId]:
+    return SHOWS[item.kind] | {TrainId.RIDER} if item.variant == "ridden" else SHOWS[item.kind]
 
 
 def _may_be_seen(camera: Camera, item: Item) -> bool:

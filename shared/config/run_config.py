@@ -155,7 +155,9 @@ class FilesConfig:
     """Files the inference commands read and write where no flag names them."""
 
     test_weights: str | None = None
-    predict_images: str | None = None
+    predict_images: str | None = None  # a list file; its paths begin at predict_root
+    predict_root: str | None = None
+    predict_separator: str | None = None
     export_dir: str = "freeze_model"
     export_model: str = "model"
     export_params: str = "model.pdiparams"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from tqdm import tqdm
 
 import shared.datasets  # noqa: F401 - fills the registry
 from shared.config.run_config import Component, EvalConfig, RunConfig
+from shared.datasets.list_file import read_list
 from shared.datasets.reading import read_image
 from shared.engine.checkpoint import ensure_writable
-from shared.engine.data import inference_transforms
+from shared.engine.data import build_dataset, inference_transforms
 from shared.engine.evaluate import label_maps
 from shared.engine.inference import predict_logits
 from shared.engine.stepper import Batch, Predictor
@@ -41,11 +43,15 @@ class Prediction:
     skipped: tuple[str, ...]
 
 
-def find_images(path: str) -> tuple[list[Path], Path]:
-    """The images ``path`` means, sorted, and the directory their names are relative to.
+def find_images(path: str, list_root: str | None = None, separator: str | None = None) -> tuple[list[Path], Path]:
+    """The images ``path`` means, and the directory their names are kept relative to.
 
-    A file with an image's ending is itself; any other file is a list with one image a line (more columns are
-    labels and are passed over), relative to the list; a directory is walked.
+    A file with an image's ending is itself; a directory is walked; any other file is a list as data sets have them,
+    with or without labels.
+
+    Args:
+        list_root: where a list's relative paths begin; default: beside the list.
+        separator: between a list's columns; default: a tab or spaces.
     """
     given = Path(path)
     if given.is_dir():
@@ -54,22 +60,26 @@ def find_images(path: str) -> tuple[list[Path], Path]:
             raise DataError(f"{path}: no image in this directory; looked for {', '.join(IMAGE_SUFFIXES)}")
         return found, given
     if not given.is_file():
-        raise DataError(f"{path}: no such file or directory; --image_path takes an image, a directory or a list file")
+        raise DataError(f"{path}: no such file or directory; expected an image, a directory or a list file")
     if given.suffix.lower() in IMAGE_SUFFIXES:
         return [given], given.parent
-    return list(_listed(given)), given.parent
+    root = Path(list_root) if list_root is not None else given.parent
+    records, problems = read_list(str(given), str(root), separator, labels_optional=True)
+    for problem in problems:
+        logger.warning("skipped: %s", problem)
+    if not records:
+        raise DataError(f"{path}: no line of this list names an image that exists")
+    return _with_common_root([Path(record.image) for record in records])
 
 
-def _listed(list_file: Path) -> Iterator[Path]:
-    try:
-        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise DataError(f"{list_file}: neither an image ({', '.join(IMAGE_SUFFIXES)}) nor a text list") from None
-    for line in lines:
-        if not line.strip():
-            continue
-        whole = list_file.parent / line.strip()
-        yield whole if whole.is_file() else list_file.parent / line.split()[0]
+def validation_images(run: RunConfig) -> tuple[list[Path], Path]:
+    """The images of the validation set, for a prediction that names none."""
+    records = build_dataset(run.val_data, "val_dataset").records
+    return _with_common_root([Path(record.image) for record in records])
+
+
+def _with_common_root(images: list[Path]) -> tuple[list[Path], Path]:
+    return images, Path(os.path.commonpath([image.parent for image in images]))
 
 
 def predict(
@@ -129,16 +139,22 @@ def _save_probabilities(path: Path, predictor: Predictor, batch: Batch, config: 
 def predict_command(
     run: RunConfig,
     make_predictor: Callable[[], Predictor],
-    image_path: str,
+    image_path: str | None,
     save_dir: Path,
     custom_color: Sequence[int] | None = None,
     save_probabilities: bool = False,
 ) -> Prediction:
     """The ``predict`` command of both modes: find the images, predict, say what was written.
 
-    The transforms are the validation set's.
+    The transforms are the validation set's. Without ``image_path`` the config's list of images is taken, or else the
+    validation set.
     """
-    images, root = find_images(image_path)
+    if image_path is not None:
+        images, root = find_images(image_path)
+    elif run.files.predict_images is not None:
+        images, root = find_images(run.files.predict_images, run.files.predict_root, run.files.predict_separator)
+    else:
+        images, root = validation_images(run)
     palette = resolve_palette(custom_color, run.num_classes, _dataset_palette(run))
     ensure_writable(save_dir)
     data = run.val_data or run.train_data
