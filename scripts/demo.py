@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -37,19 +39,51 @@ def miou(metrics: Path) -> float:
     return json.loads(metrics.read_text(encoding="utf-8"))["miou"]
 
 
+def run_beside(commands: dict[str, tuple[Path, tuple[str, ...]]]) -> None:
+    """Run commands side by side, one thread each, their lines marked with their names; leave if one fails."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FLAGS_paddle_num_threads": "1"}
+    running = {}
+    for name, (folder, command) in commands.items():
+        where = "" if folder == ROOT else f"cd {folder.relative_to(ROOT)} && "
+        print(f"\n$ {where}python {shlex.join(command)} &", flush=True)
+        running[name] = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    print(flush=True)
+    readers = [threading.Thread(target=relay, args=(name, process)) for name, process in running.items()]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    for process in running.values():
+        if process.wait():
+            sys.exit(process.returncode)
+
+
+def relay(name: str, process: subprocess.Popen) -> None:
+    """Print what a process prints, each line after its name."""
+    for line in process.stdout:
+        print(f"[{name:6}] {line}", end="", flush=True)
+
+
 def train_both(data: Path, out: Path, iters: int) -> None:
-    """The same recipe, seed and length in eager and in static mode."""
+    """The same recipe, seed and length in eager and in static mode, at the same time."""
     overrides = (f"train_dataset.dataset_root={data}", f"val_dataset.dataset_root={data}")
     shared_flags = ("--seed", "1", "--deterministic")
-    run(
+    eager = (
         *("dygraph/train.py", "--config", CONFIG, "--iters", str(iters), "--save_interval", str(iters)),
         *("--save_dir", str(out / "eager"), *shared_flags, "--opts", *overrides),
     )
-    run(
-        *("pdseg/train.py", "--cfg", f"../{CONFIG}", "--use_mpio", *shared_flags),
+    static = (
+        *("pdseg/train.py", "--cfg", f"../{CONFIG}", *shared_flags),
         *(f"iters={iters}", f"save_interval={iters}", f"save_dir={out / 'static'}", *overrides),
-        folder=ROOT / "legacy",
     )
+    run_beside({"eager": (ROOT, eager), "static": (ROOT / "legacy", static)})
 
 
 def look_at_both(data: Path, out: Path, iters: int) -> None:
