@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.config.eager import load_run_config
+from shared.config.overrides import COMMAND_LINE
 from shared.config.printing import format_config
 from shared.config.run_config import RunConfig
+from shared.errors import ConfigError
 
 # flag -> dotted config key, for flags that only replace a value
 CONFIG_KEYS: Mapping[str, str] = {
@@ -35,6 +37,15 @@ CONFIG_KEYS: Mapping[str, str] = {
     "is_slide": "test_config.is_slide",
     "crop_size": "test_config.crop_size",
     "stride": "test_config.stride",
+}
+
+# flag -> the flag (or key of test_config) without which it does nothing
+SWITCHED_BY: Mapping[str, str] = {
+    "scales": "aug_eval",
+    "flip_horizontal": "aug_eval",
+    "flip_vertical": "aug_eval",
+    "crop_size": "is_slide",
+    "stride": "is_slide",
 }
 
 
@@ -99,8 +110,16 @@ def use_gpu(arguments: argparse.Namespace) -> bool | None:
 
 
 def load_config(arguments: argparse.Namespace) -> RunConfig:
-    """The run that config file, flags and ``--opts`` describe."""
-    return load_run_config(arguments.config, config_overrides(arguments), arguments.opts)
+    """The run that config file, flags and ``--opts`` describe; ConfigError also for a flag that would do nothing."""
+    run = load_run_config(arguments.config, config_overrides(arguments), arguments.opts)
+    idle = [
+        f"--{flag}: has no effect without --{switch}; add --{switch}, or leave --{flag} away"
+        for flag, switch in SWITCHED_BY.items()
+        if flag in vars(arguments) and not getattr(run.evaluation, switch)
+    ]
+    if idle:
+        raise ConfigError(idle, COMMAND_LINE)
+    return run
 
 
 def wants_print(arguments: argparse.Namespace, run: RunConfig) -> bool:

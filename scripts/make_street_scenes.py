@@ -1,7 +1,7 @@
 """Draw a synthetic street-scene data set in the Cityscapes layout.
 
 python scripts/make_street_scenes.py --out data/streets --train 48 --val 12 --size 256x128 --seed 0
-python scripts/make_street_scenes.py --out data/few --classes road sidewalk building vegetation sky car "traffic sign" pole
+python scripts/make_street_scenes.py --out data/few --classes road sidewalk vegetation car pole "traffic sign"
 """
 
 from __future__ import annotations

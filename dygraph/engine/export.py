@@ -51,6 +51,9 @@ class ExportSpec:
     model_name: str = "model"
     params_name: str = "model.pdiparams"
 
+    def __post_init__(self) -> None:
+        _check_input_shape(self.input_shape)
+
     @property
     def model_path(self) -> Path:
         """The Program's file."""
@@ -171,7 +174,6 @@ def export_command(run: RunConfig, spec: ExportSpec, predictor: Predictor, write
 
     Where the validation set is not there, the export is proved on noise, and the log says so.
     """
-    _check_input_shape(spec.input_shape)
     ensure_writable(spec.save_dir)
     write()
     images, class_names = _proof_images(run, spec)

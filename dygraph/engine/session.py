@@ -41,8 +41,9 @@ def initial_network(run: RunConfig, seed: int) -> paddle.nn.Layer:
 
 def trained_network(run: RunConfig, weights: str) -> paddle.nn.Layer:
     """The network with every tensor loaded strictly from ``weights`` (file or checkpoint directory)."""
+    arrays = read_weights(weights)  # first: it is the quicker one to fail
     network = build_model(without_pretrained(run.model), num_classes=run.num_classes, data_format=run.data_format)
-    set_weights(network, read_weights(weights), weights)
+    set_weights(network, arrays, weights)
     return network
 
 

@@ -38,6 +38,7 @@ _YACS_KEYS = {  # the options that flags replace
     "save_dir": "TRAIN.MODEL_SAVE_DIR",
     "resume_model": "TRAIN.RESUME_MODEL_DIR",
 }
+_SPELLED = {"log_iters": "--log_steps"}  # flags whose name on the command line is another
 _LEAST = {"log_iters": 1, "seed": 0, "keep_checkpoint_max": 0}
 
 
@@ -92,7 +93,7 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _check_flags(given: Mapping[str, Any], problems: Problems) -> None:
     for name, least in _LEAST.items():
         if name in given and given[name] < least:
-            problems.add(f"--{name}", f"got {given[name]}, expected {least} or more")
+            problems.add(_SPELLED.get(name, f"--{name}"), f"got {given[name]}, expected {least} or more")
 
 
 def _is_yacs(file: ConfigTree, path: str) -> bool:

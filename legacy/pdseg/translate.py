@@ -163,11 +163,12 @@ def reader_config(workers: int, buffered: int, use_mpio: bool) -> ReaderConfig:
 
 
 def _files(cfg: CfgNode) -> FilesConfig:
+    images = cfg.DATASET.VIS_FILE_LIST or cfg.DATASET.TEST_FILE_LIST or None
     return FilesConfig(
         test_weights=cfg.TEST.TEST_MODEL or None,
-        predict_images=cfg.DATASET.VIS_FILE_LIST or cfg.DATASET.TEST_FILE_LIST or None,
-        predict_root=cfg.DATASET.DATA_DIR,
-        predict_separator=cfg.DATASET.SEPARATOR,
+        predict_images=images,
+        predict_root=cfg.DATASET.DATA_DIR if images else None,
+        predict_separator=cfg.DATASET.SEPARATOR if images else None,
         export_dir=cfg.FREEZE.SAVE_DIR,
         export_model=cfg.FREEZE.MODEL_FILENAME,
         export_params=cfg.FREEZE.PARAMS_FILENAME,

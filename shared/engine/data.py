@@ -13,6 +13,7 @@ from shared.config.run_config import DatasetConfig, ReaderConfig, RunConfig
 from shared.datasets.base import SegmentationDataset
 from shared.engine.stepper import Batch
 from shared.errors import ConfigError
+from shared.reading.collate import collate
 from shared.reading.reader import open_reader
 from shared.reading.sampler import TrainSampler, eval_batches
 from shared.reading.source import SampleSource
@@ -36,7 +37,8 @@ class ImageOnly:
 def build_dataset(config: DatasetConfig | None, name: str) -> SegmentationDataset:
     """The data set of one section; ``name`` (``train_dataset``, ``val_dataset``) is for the message."""
     if config is None:
-        raise ConfigError(f"{name}: the config has no such section, and this command needs it")
+        option = "DATASET.VAL_FILE_LIST" if name == "val_dataset" else "DATASET.TRAIN_FILE_LIST"
+        raise ConfigError(f"{name}: missing, and this command needs it; add the section (a static recipe: set {option})")
     try:
         return DATASETS[config.dataset.type](**config.dataset.args)
     except (TypeError, ValueError) as error:
@@ -73,7 +75,7 @@ class TrainData:
 
     def batch_shape(self) -> tuple[int, int, int, int]:
         """``[N, 3, H, W]`` of the first batch; later batches have it too wherever a crop or resize fixes the size."""
-        return (self.batch_size, *self.source.get(*self.sampler.batch_at(0)[0]).image.shape)
+        return collate([self.source.get(*sample) for sample in self.sampler.batch_at(0)]).images.shape
 
     def open(self, first: int, end: int) -> AbstractContextManager[Iterable[Batch]]:
         """A reader of the batches of iterations ``first`` to ``end`` - 1."""

@@ -54,6 +54,8 @@ def find_images(path: str, list_root: str | None = None, separator: str | None =
         separator: between a list's columns; default: a tab or spaces.
     """
     given = Path(path)
+    if list_root is not None and not given.exists():
+        given = Path(list_root) / path  # as the lists of data sets: from the working directory, else from the root
     if given.is_dir():
         found = sorted(p for p in given.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
         if not found:

@@ -29,6 +29,7 @@ from shared.engine.preflight import check_sampled
 from shared.engine.records import RunRecords
 from shared.engine.schedule import Schedule
 from shared.engine.stepper import Stepper
+from shared.errors import CheckpointError
 from shared.metrics.report import format_table
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,10 @@ def train(run: RunConfig, mode: Mode) -> Path:
     progress = Progress(iteration=0, best_score=None, best_iteration=None)
     if resumed is not None:
         state, progress, _ = load_checkpoint(resumed)
-        stepper.load_state(state)
+        try:
+            stepper.load_state(state)
+        except CheckpointError as error:
+            raise CheckpointError(f"cannot resume from {resumed}: {error}") from error
     else:
         _move_earlier_run_aside(save_dir)
     vdl_dir = Path(run.train.vdl_log_dir or save_dir / "vdl_log") if run.train.use_vdl else None

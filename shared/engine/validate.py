@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.config.run_config import RunConfig
-from shared.engine.checkpoint import stored_score
+from shared.engine.checkpoint import ensure_writable, stored_score
 from shared.engine.data import EvalData
 from shared.engine.evaluate import Evaluation, evaluate
 from shared.engine.stepper import Predictor
@@ -25,6 +25,7 @@ def validate(run: RunConfig, make_predictor: Callable[[], Predictor], weights: s
         weights: where the predictor's weights come from; a checkpoint's stored mIoU is printed beside the new one.
     """
     data = EvalData(run)
+    ensure_writable(save_dir)
     predictor = make_predictor()
     with data.open() as batches:
         result = evaluate(
@@ -45,7 +46,6 @@ def validate(run: RunConfig, make_predictor: Callable[[], Predictor], weights: s
         f"pixel accuracy {result.scores.pixel_accuracy:.4f}, kappa {result.scores.kappa:.4f}, "
         f"{result.seconds / max(result.images, 1):.2f} s per image"
     )
-    save_dir.mkdir(parents=True, exist_ok=True)
     save_json(save_dir / "metrics.json", result.scores, names)
     confusion_picture(result.matrix, names, save_dir / "confusion.png")
     logger.info("wrote %s and %s", save_dir / "metrics.json", save_dir / "confusion.png")

@@ -229,7 +229,7 @@ def test_error_do_eval_without_validation_list(tmp_path: Path) -> None:
 
 
 def test_error_flags() -> None:
-    assert problems(flags={"log_iters": 0}) == ["--log_iters: got 0, expected 1 or more"]
+    assert problems(flags={"log_iters": 0}) == ["--log_steps: got 0, expected 1 or more"]
     with pytest.raises(ValueError, match="unknown flags log_steps; expected some of log_iters"):
         load_static_config(HRNET, flags={"log_steps": 3})
 

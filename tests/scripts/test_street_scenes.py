@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from scripts.street_scenes import CLASS_NAMES, write_street_scenes
 from scripts.street_scenes.camera import Camera
-from scripts.street_scenes.classes import TrainId
+from scripts.street_scenes.classes import TrainId, choose_classes
 from scripts.street_scenes.layout import demands
 from scripts.street_scenes.painter import Painter
 from scripts.street_scenes.render import render_scene
@@ -120,6 +120,96 @@ def test_value_schedule_promises_each_rare_class() -> None:
         assert {d.rider for d in turn} >= {"bicycle", "motorcycle"}
         assert any(d.traffic_light for d in turn)
         assert any(d.terrain for d in turn)
+
+
+def chosen(*names: str) -> frozenset[TrainId]:
+    return frozenset(TrainId(OFFICIAL.index(name)) for name in names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("road", "building", "sky"),
+        ("road", "building", "sky", "sidewalk", "vegetation", "car", "person", "terrain", "bus"),
+        ("road", "building", "sky", "terrain", "bicycle", "wall"),
+        ("road", "building", "sky", "sidewalk", "pole", "traffic sign", "motorcycle", "rider", "train", "fence"),
+    ],
+)
+def test_value_some_classes_and_no_others(names: tuple[str, ...]) -> None:
+    """Every named class is seen within twelve scenes, no other ever is."""
+    labels = np.stack([render_scene(2, 0, index, (64, 128), chosen(*names))[1] for index in range(12)])
+    assert set(np.unique(labels)) == {*map(int, chosen(*names)), 255}
+
+
+def test_value_a_rare_class_takes_the_turns_of_its_kin() -> None:
+    turns = [demands(index, chosen("road", "truck", "fence")) for index in range(8)]
+    assert {turn.big for turn in turns} == {"truck"}
+    assert [turn.barrier for turn in turns] == ["fence", "fence", "", "fence"] * 2
+    assert not any(turn.rider or turn.parked or turn.traffic_light or turn.terrain for turn in turns)
+
+
+def test_value_left_out_objects_show_what_is_behind() -> None:
+    """A scene without its trees is the scene behind the trees, in the image as in the label."""
+    everything = frozenset(TrainId) - {TrainId.IGNORE}
+    compared = 0
+    for index in range(4):
+        whole, whole_label = render_scene(5, 0, index, (128, 256))
+        image, label = render_scene(5, 0, index, (128, 256), everything - {TrainId.VEGETATION})
+        trees = whole_label == 8
+        if not trees.any() or np.mean(label[~trees] == whole_label[~trees]) < 0.999:
+            continue  # another attempt was needed, so another street is compared
+        compared += 1
+        shown = set(np.unique(label[trees]))
+        assert 8 not in shown
+        assert shown & {2, 10}  # a building or the sky stood behind
+        assert np.mean(image[trees] != whole[trees]) > 0.9
+        near_trees = cv2.dilate(trees.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        above_ground = np.isin(whole_label, (2, 10)) & ~near_trees  # no shadow of a tree falls here
+        difference = np.abs(image[above_ground].astype(int) - whole[above_ground].astype(int))
+        assert np.median(difference) <= 12
+    assert compared >= 2
+
+
+def test_value_ridden_machines_go_with_their_rider() -> None:
+    with_rider = choose_classes(["bicycle", "rider"])
+    without = choose_classes(["bicycle"])
+    ridden = [render_scene(4, 0, index, (64, 128), with_rider)[1] for index in range(8)]
+    parked = [render_scene(4, 0, index, (64, 128), without)[1] for index in range(8)]
+    assert any((label == 12).any() for label in ridden)
+    assert any((label == 18).any() for label in parked)
+    assert not any((label == 12).any() for label in parked)
+    assert not any((label == 17).any() for label in ridden)
+
+
+def test_value_chosen_classes_on_disk(tmp_path: Path) -> None:
+    write_street_scenes(tmp_path / "a", 2, 1, (32, 64), seed=0, classes=["car", "sidewalk", "car"])
+    write_street_scenes(tmp_path / "b", 2, 1, (32, 64), seed=0, classes=["sidewalk", "car", "road"], workers=2)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    manifest = json.loads((tmp_path / "a" / "street_scenes.json").read_text(encoding="utf-8"))
+    assert manifest["classes"] == ["road", "sidewalk", "building", "sky", "car"]
+    assert (tmp_path / "a" / "classes.txt").read_text(encoding="utf-8").splitlines() == OFFICIAL
+    write_street_scenes(tmp_path / "all", 1, 0, (32, 64), seed=0)
+    write_street_scenes(tmp_path / "named", 1, 0, (32, 64), seed=0, classes=OFFICIAL)
+    assert digests(tmp_path / "all") == digests(tmp_path / "named")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["vegitation"], "'vegitation'; did you mean 'vegetation'?"),
+        (["Car"], "'Car'; did you mean 'car'?"),
+        (["traffic", "light"], "'traffic'; did you mean 'traffic"),
+        (["zebra crossing"], "known: road, sidewalk, building"),
+        ([], "names no class"),
+        (["rider", "car"], "'rider', which is never seen without bicycle or motorcycle"),
+        (["traffic sign"], "'traffic sign', which is never seen without pole"),
+    ],
+)
+def test_error_classes(tmp_path: Path, names: list[str], words: str) -> None:
+    with pytest.raises(UserError, match=re.escape(words)) as caught:
+        write_street_scenes(tmp_path / "out", 1, 0, (32, 64), seed=0, classes=names)
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_value_label_follows_the_image(scenes: Path) -> None:
@@ -251,6 +341,14 @@ def test_error_out_is_a_file_or_below_one(tmp_path: Path) -> None:
         write_street_scenes(tmp_path / "file" / "below", 1, 1, (32, 64), seed=0)
 
 
+def test_smoke_command_with_classes(tmp_path: Path) -> None:
+    names = ("car", "pole", "traffic light")
+    done = run("--out", tmp_path / "out", "--train", 2, "--val", 0, "--size", "64x32", "--classes", *names)
+    assert done.returncode == 0, done.stderr
+    seen = set().union(*(np.unique(label) for _, label in pairs(tmp_path / "out", "train")))
+    assert {0, 10} <= seen <= {0, 2, 5, 6, 10, 13, 255}
+
+
 def test_smoke_command(tmp_path: Path) -> None:
     done = run("--out", tmp_path / "größe 1", "--train", 2, "--val", 1, "--size", "64x32", "--seed", 4)
     assert done.returncode == 0, done.stderr
@@ -261,7 +359,13 @@ def test_smoke_command(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("args", "words"),
-    [(("--size", "64"), "WIDTHxHEIGHT"), (("--size", "16x16"), "16x16"), (("--train", "-3"), "-3"), ((), "--out")],
+    [
+        (("--size", "64"), "WIDTHxHEIGHT"),
+        (("--size", "16x16"), "16x16"),
+        (("--train", "-3"), "-3"),
+        (("--classes", "road", "bycicle"), "did you mean 'bicycle'"),
+        ((), "--out"),
+    ],
 )
 def test_error_command(tmp_path: Path, args: tuple[str, ...], words: str) -> None:
     out = ("--out", tmp_path / "out") if args else ()

@@ -8,6 +8,8 @@ import shutil
 from hashlib import sha256
 from types import MappingProxyType
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -241,7 +243,7 @@ def test_error_disk_full_leaves_the_older_ones(tmp_path, monkeypatch, failing):
         calls.append(args)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, failing, full)
+    monkeypatch.setattr(Path if failing == "mkdir" else os, failing, full)
     with pytest.raises(CheckpointError, match=r"disk full: .* needs about 0\.0 MB, free [\d.]+ MB"):
         _save(tmp_path, 6, keep_max=1)
     monkeypatch.undo()

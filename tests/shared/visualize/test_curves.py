@@ -125,6 +125,7 @@ def test_value_coincident_curves_stay_visible(tmp_path):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # between matplotlib and pyparsing
 def test_smoke_odd_runs(tmp_path):
     empty = np.array([])
     runs = {
