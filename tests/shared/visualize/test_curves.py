@@ -124,8 +124,8 @@ def test_value_coincident_curves_stay_visible(tmp_path):
     assert "stroke-dasharray" in (tmp_path / "two.svg").read_text(encoding="utf-8")
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # between matplotlib and pyparsing
+@pytest.mark.filterwarnings("error")
 def test_smoke_odd_runs(tmp_path):
     empty = np.array([])
     runs = {
