@@ -21,7 +21,7 @@ from shared.datasets.reading import read_image
 from shared.engine.checkpoint import ensure_writable
 from shared.engine.data import build_dataset, inference_transforms
 from shared.engine.evaluate import label_maps
-from shared.engine.inference import predict_logits
+from shared.engine.inference import predict_logits, softmax_classes
 from shared.engine.stepper import Batch, Predictor
 from shared.errors import DataError
 from shared.registry import DATASETS
@@ -133,9 +133,8 @@ def _as_batch(image: np.ndarray, path: str, transforms: Compose) -> Batch:
 
 def _save_probabilities(path: Path, predictor: Predictor, batch: Batch, config: EvalConfig) -> None:
     logits = undo_geometry(predict_logits(predictor, batch.images, config)[0], batch.undo[0])
-    exponentials = np.exp(logits - logits.max(axis=0))
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, probabilities=(exponentials / exponentials.sum(axis=0)).astype(np.float16))
+    np.savez_compressed(path, probabilities=softmax_classes(logits[None])[0].astype(np.float16))
 
 
 def predict_command(
