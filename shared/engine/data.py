@@ -38,7 +38,9 @@ def build_dataset(config: DatasetConfig | None, name: str) -> SegmentationDatase
     """The data set of one section; ``name`` (``train_dataset``, ``val_dataset``) is for the message."""
     if config is None:
         option = "DATASET.VAL_FILE_LIST" if name == "val_dataset" else "DATASET.TRAIN_FILE_LIST"
-        raise ConfigError(f"{name}: missing, and this command needs it; add the section (a static recipe: set {option})")
+        raise ConfigError(
+            f"{name}: missing, and this command needs it; add the section (a static recipe: set {option})"
+        )
     try:
         return DATASETS[config.dataset.type](**config.dataset.args)
     except (TypeError, ValueError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,12 @@ import yaml
 
 import dygraph.cli
 import legacy.pdseg.cli
+from dygraph.build import build_model
+from legacy.pdseg.config import load_static_config
 from shared.command import run_command
+from shared.config.eager import load_run_config
+from shared.engine.checkpoint import Progress, save_checkpoint
+from shared.engine.stepper import StepperState
 
 ROOT = Path(__file__).resolve().parents[2]
 MODES = ("eager", "static")
@@ -42,6 +48,7 @@ MAINS: Mapping[tuple[str, str], Callable[[Sequence[str]], None]] = {
 CONFIG_FLAG = {"eager": "--config", "static": "--cfg"}
 DROP = object()  #: as the value of an edit: take the key out
 
+_ERROR = re.compile(r"^(?:\S+: )?error: ", re.MULTILINE)
 _EAGER = {
     "batch_size": 2,
     "iters": 2,
@@ -102,8 +109,13 @@ class Result:
 
     @property
     def message(self) -> str:
-        """What stands after the last ``error: `` (a command's own, or argparse's)."""
-        return self.err.rpartition("error: ")[2].strip()
+        """What stands after ``error: ``."""
+        return _ERROR.split(self.err)[-1].strip()
+
+    @property
+    def errors(self) -> int:
+        """How many messages begin with ``error: `` (a command's own) or ``train.py: error: `` (argparse's)."""
+        return len(_ERROR.findall(self.err))
 
 
 def invoke(mode: str, command: str, argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> Result:
@@ -201,6 +213,17 @@ class Project:
         path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
         return path
 
+    def checkpoint(self, mode: str, num_classes: int = CLASSES) -> Path:
+        """A checkpoint of the mode's network, as training writes it before its first step."""
+        classes = (
+            ("train_dataset.num_classes", "val_dataset.num_classes") if mode == "eager" else ("DATASET.NUM_CLASSES",)
+        )
+        path = str(self.config(mode, dict.fromkeys(classes, num_classes), name="other.yml"))
+        run = load_run_config(path) if mode == "eager" else load_static_config(path)
+        network = build_model(run.model, num_classes=num_classes)
+        state = StepperState({name: value.numpy() for name, value in network.state_dict().items()}, {})
+        return save_checkpoint(self.folder / "other", state, Progress(1), mode=mode, config={}, keep_max=1)
+
     def _write_data(self) -> None:
         rng = np.random.default_rng(0)
         for kind in ("images", "labels"):
@@ -219,6 +242,28 @@ class Project:
             (self.save_dir / name).write_text(f"work of days: {name}", encoding="utf-8")
         for name in ("metrics.jsonl", "train.log", "metrics.json", "confusion.png", "model.json", "deploy.yaml"):
             (self.save_dir / name).write_text(f"work of days: {name}", encoding="utf-8")
+
+
+def refused(
+    project: Project,
+    mode: str,
+    command: str,
+    argv: Sequence[object],
+    capsys: pytest.CaptureFixture[str],
+    *words: object,
+    config: Path | None = None,
+) -> Result:
+    """Run a command that must end with exit code 2 and one message that holds all ``words``, and touch no file."""
+    flags = [CONFIG_FLAG[mode], project.config(mode, name="run.yml") if config is None else config]
+    before = snapshot(project.folder)
+    result = invoke(mode, command, [*flags, *argv], capsys)
+    assert result.code == 2, f"exit code {result.code}: {result.err}"
+    assert result.errors == 1, result.err
+    assert "Traceback" not in result.err
+    for word in words:
+        assert str(word) in result.message, f"{word!r} is not in {result.message!r}"
+    assert snapshot(project.folder) == before
+    return result
 
 
 def _edit(tree: Any, parts: Sequence[str], value: Any) -> None:

@@ -178,7 +178,7 @@ def test_value_an_earlier_run_is_moved_aside_and_kept(eager_yaml, tmp_path):
     first, second = tmp_path / "earlier_runs" / "1", tmp_path / "earlier_runs" / "2"
     for folder, seed in ((first, 1), (second, 2), (tmp_path, 3)):
         assert checkpoints(folder) == ["iter_1"]
-        assert state_of(folder / "iter_1")["config"]["seed"] == seed
+        assert state_of(folder / "iter_1")["config"]["train"]["seed"] == seed
         assert [line["iter"] for line in records(folder)] == [1]
         assert (folder / "best_model" / "model.safetensors").is_file()
         assert f"seed: {seed}" in (folder / "train.log").read_text()
