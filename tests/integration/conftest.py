@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from sklearn.metrics import jaccard_score
 
 from scripts.street_scenes import write_street_scenes
 from shared.command import run_command
+from shared.config.run_config import RunConfig
 from shared.weights.safetensors_file import load_arrays, save_arrays
 
 NUM_CLASSES = 19
@@ -121,15 +123,37 @@ def normalised(path: Path) -> np.ndarray:
     return ((image / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None].astype(np.float32)
 
 
-def undecided(weights: Path, logits: Callable[[np.ndarray], np.ndarray], scenes: Path, target: Path) -> Path:
-    """Write ``weights`` with the last bias moved so that no class is likelier than another over the validation set.
+def iou_of(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """scikit-learn's IoU of every class, ``[K]``; nan where a class is in neither."""
+    found = jaccard_score(labels, predictions, labels=range(NUM_CLASSES), average=None, zero_division=0)
+    return np.where(np.isin(range(NUM_CLASSES), np.union1d(labels, predictions)), found, np.nan)
+
+
+def undecided(run: RunConfig, trained: Path, scenes: Path, target: Path) -> Path:
+    """Write weights for ``run`` whose predictions hold many classes: noise with the last bias centred.
 
     A network of a few steps gives one class everywhere, and nothing a flag does would show in its argmax.
+
+    Args:
+        trained: weights of this network, for names and shapes.
+        target: the ``.safetensors`` file.
     """
-    arrays = load_arrays(weights)
-    bias = [name for name, value in arrays.items() if name.endswith(".bias") and value.shape == (NUM_CLASSES,)][-1]
+    from dygraph.engine.session import make_predictor
+
+    rng = np.random.default_rng(0)
+    arrays = load_arrays(trained)
+    for name, value in arrays.items():
+        if value.ndim == 4:
+            fan_in = np.prod(value.shape[1:])
+            arrays[name] = (rng.standard_normal(value.shape) * np.sqrt(2 / fan_in)).astype(np.float32)
+        else:
+            scale = name.endswith("._variance") or (name.endswith(".weight") and value.ndim == 1)
+            arrays[name] = np.full_like(value, 1 if scale else 0)
+    save_arrays(target, arrays)
+    logits = make_predictor(run, str(target), False).logits
     mean = np.mean([logits(normalised(image)).mean(axis=(0, 2, 3)) for image, _ in pairs(scenes)], axis=0)
-    save_arrays(target, {**arrays, bias: arrays[bias] - mean.astype(np.float32)})
+    bias = [name for name, value in arrays.items() if name.endswith(".bias") and value.shape == (NUM_CLASSES,)][-1]
+    save_arrays(target, {**arrays, bias: -mean.astype(np.float32)})
     return target
 
 
@@ -241,12 +265,11 @@ def static_run(static_yaml: str, tmp_path_factory: pytest.TempPathFactory) -> Tr
 @pytest.fixture(scope="session")
 def eager_weights(eager_run: Trained, eager_yaml: str, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights for the eager config whose predictions hold many classes."""
-    from dygraph.engine.session import make_predictor
     from shared.config.eager import load_run_config
 
     trained = eager_run.save_dir / "iter_4" / "model.safetensors"
-    predictor = make_predictor(load_run_config(eager_yaml), str(trained), False)
-    return undecided(trained, predictor.logits, scenes, tmp_path_factory.mktemp("weights") / "eager.safetensors")
+    target = tmp_path_factory.mktemp("weights") / "eager.safetensors"
+    return undecided(load_run_config(eager_yaml), trained, scenes, target)
 
 
 @pytest.fixture(scope="session")
@@ -254,9 +277,8 @@ def static_weights(
     static_run: Trained, static_yaml: str, scenes: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Weights for the yacs config whose predictions hold many classes."""
-    from dygraph.engine.session import make_predictor
     from legacy.pdseg.config import load_static_config
 
     trained = static_run.save_dir / "iter_4" / "model.safetensors"
-    predictor = make_predictor(load_static_config(static_yaml), str(trained), False)
-    return undecided(trained, predictor.logits, scenes, tmp_path_factory.mktemp("weights") / "static.safetensors")
+    target = tmp_path_factory.mktemp("weights") / "static.safetensors"
+    return undecided(load_static_config(static_yaml), trained, scenes, target)
