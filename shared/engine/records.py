@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import MachineError
+
+logger = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s [%(levelname)s] %(message)s"
 
@@ -112,12 +115,21 @@ def _cut_back(path: Path, iteration: int) -> None:
     """Keep the records up to ``iteration``; a new run (0) begins with an empty file, an old one kept as ``.bak``."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["iter"] <= iteration]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and _iteration_of(line) <= iteration]
     if iteration == 0 and lines:
         path.replace(path.with_suffix(".jsonl.bak"))
     else:
         path.write_text("".join(kept), encoding="utf-8")
+
+
+def _iteration_of(line: str) -> float:
+    """The iteration of a record; infinite for a line that a crash left unreadable, so that it is dropped."""
+    try:
+        return int(json.loads(line)["iter"])
+    except (ValueError, KeyError, TypeError):
+        logger.warning("metrics.jsonl: dropped an unreadable line: %.60r", line)
+        return math.inf
 
 
 def _open_visualdl(directory: Path) -> Any:

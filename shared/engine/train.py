@@ -21,6 +21,7 @@ from shared.engine.checkpoint import (
     save_best,
     save_checkpoint,
     update_progress,
+    verify_checkpoint,
 )
 from shared.engine.data import EvalData, TrainData
 from shared.engine.evaluate import Evaluation, evaluate
@@ -28,8 +29,8 @@ from shared.engine.loop import Cadence, TrainLoop
 from shared.engine.preflight import check_sampled
 from shared.engine.records import RunRecords
 from shared.engine.schedule import Schedule
-from shared.engine.stepper import Stepper
-from shared.errors import CheckpointError
+from shared.engine.stepper import Stepper, StepperState
+from shared.errors import CheckpointError, ConfigError
 from shared.metrics.report import format_table
 
 logger = logging.getLogger(__name__)
@@ -58,23 +59,21 @@ def train(run: RunConfig, mode: Mode) -> Path:
     """Train as ``run`` says and return the directory of the last checkpoint."""
     save_dir = Path(run.train.save_dir)
     ensure_writable(save_dir)
-    resumed = _resumed_checkpoint(run, save_dir)
-    seed = run.train.seed if run.train.seed is not None else secrets.randbelow(2**31)
+    resumed = None if run.train.resume_from is None else resolve_resume(run.train.resume_from, save_dir)
+    state, progress = (None, Progress(0)) if resumed is None else load_checkpoint(resumed)[:2]
+    seed = _seed(run, progress)
     data = TrainData(run, seed, run.train.batch_size)
     eval_data = EvalData(run) if run.train.do_eval else None
     check_sampled([data.dataset, *([eval_data.dataset] if eval_data else [])])
     cadence = _cadence(run, data.sampler.iters_per_epoch)
     schedule = Schedule(run.schedule, cadence.total_iters, cadence.iters_per_epoch)
+    _check_something_is_left(progress, cadence, resumed)
     stepper = mode.make_stepper(run, seed, data.batch_shape())
-    progress = Progress(iteration=0, best_score=None, best_iteration=None)
-    if resumed is not None:
-        state, progress, _ = load_checkpoint(resumed)
-        try:
-            stepper.load_state(state)
-        except CheckpointError as error:
-            raise CheckpointError(f"cannot resume from {resumed}: {error}") from error
-    else:
+    if state is not None:
+        _take_over(stepper, state, resumed)
+    if resumed is None or save_dir.resolve() not in resumed.resolve().parents:
         _move_earlier_run_aside(save_dir)
+    progress.extra["seed"] = seed
     vdl_dir = Path(run.train.vdl_log_dir or save_dir / "vdl_log") if run.train.use_vdl else None
     with RunRecords(save_dir, vdl_dir, progress.iteration) as records:
         for line in _plan(run, mode, seed, data, cadence, schedule, resumed):
@@ -85,7 +84,30 @@ def train(run: RunConfig, mode: Mode) -> Path:
         )
         with data.open(progress.iteration, cadence.total_iters) as batches:
             loop.run(batches)
-    return saver.last or resumed or save_dir
+    return saver.last or save_dir
+
+
+def _seed(run: RunConfig, progress: Progress) -> int:
+    """The seed that was asked for, or else the resumed run's, or else a new one; kept with the progress."""
+    progress.extra.setdefault("seed", secrets.randbelow(2**31))
+    if run.train.seed is not None:
+        progress.extra["seed"] = run.train.seed
+    return progress.extra["seed"]
+
+
+def _check_something_is_left(progress: Progress, cadence: Cadence, resumed: Path | None) -> None:
+    if progress.iteration >= cadence.total_iters:
+        raise ConfigError(
+            f"{resumed} is at iteration {progress.iteration}, and the run ends at {cadence.total_iters}: nothing is "
+            "left to train; make the run longer (--iters, --epochs, SOLVER.NUM_EPOCHS) or resume an earlier checkpoint"
+        )
+
+
+def _take_over(stepper: Stepper, state: StepperState, resumed: Path | None) -> None:
+    try:
+        stepper.load_state(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"cannot resume from {resumed}: {error}") from error
 
 
 @dataclass
@@ -158,8 +180,12 @@ def evaluation_record(result: Evaluation, iteration: int) -> dict[str, object]:
     }
 
 
-def _resumed_checkpoint(run: RunConfig, save_dir: Path) -> Path | None:
-    return None if run.train.resume_from is None else resolve_resume(run.train.resume_from, save_dir)
+def _seed(run: RunConfig, resumed: Path | None) -> int:
+    """The config's seed; else a resumed run's, so that it goes on through the same epoch; else a new one."""
+    if run.train.seed is not None:
+        return run.train.seed
+    drawn = verify_checkpoint(resumed)["extra"].get("seed") if resumed is not None else None
+    return drawn if isinstance(drawn, int) else secrets.randbelow(2**31)
 
 
 def _cadence(run: RunConfig, iters_per_epoch: int) -> Cadence:

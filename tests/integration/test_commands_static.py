@@ -143,10 +143,10 @@ WAYS = {
     "everything": (
         (
             *("TEST.AUG_EVAL", "True", "TEST.SCALES", "[1.0, 1.5]", "TEST.FLIP_HORIZONTAL", "True"),
-            *("TEST.FLIP_VERTICAL", "True", "TEST.IS_SLIDE", "True", "TEST.CROP_SIZE", "(64, 48)"),
-            *("TEST.STRIDE", "(64, 40)"),
+            *("TEST.FLIP_VERTICAL", "True", "TEST.IS_SLIDE", "True", "TEST.CROP_SIZE", "(96, 64)"),
+            *("TEST.STRIDE", "(64, 48)"),
         ),
-        EvalConfig(True, (1.0, 1.5), True, True, True, (48, 64), (40, 64)),
+        EvalConfig(True, (1.0, 1.5), True, True, True, (64, 96), (48, 64)),
     ),
 }
 
