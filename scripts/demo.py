@@ -21,8 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 CONFIG = "configs/quick_start/street_scenes_fcn_hrnetw18_small.yml"
-SIZE = "256x128"
-TRAIN_IMAGES, VAL_IMAGES = 160, 24
+SIZE = "192x96"
+TRAIN_IMAGES, VAL_IMAGES = 240, 40
+CLASSES = ("road", "sidewalk", "building", "vegetation", "terrain", "sky", "person", "car", "bus")
+ITERS = 420
 
 
 def run(*command: str, folder: Path = ROOT) -> None:
@@ -108,14 +110,14 @@ def main() -> None:
     """Run every step and say where to look."""
     parser = argparse.ArgumentParser(description="Train a small network in both modes and look at it.")
     parser.add_argument("--out", type=Path, default=ROOT / "demo", help="where everything goes (demo)")
-    parser.add_argument("--iters", type=int, default=80, help="training steps of each mode")
+    parser.add_argument("--iters", type=int, default=ITERS, help="training steps of each mode")
     arguments = parser.parse_args()
     started = time.perf_counter()
     out = arguments.out.resolve()
     data = out / "street_scenes"
     run(
         *("scripts/make_street_scenes.py", "--out", str(data), "--size", SIZE, "--seed", "0", "--workers", "2"),
-        *("--train", str(TRAIN_IMAGES), "--val", str(VAL_IMAGES), "--force"),
+        *("--train", str(TRAIN_IMAGES), "--val", str(VAL_IMAGES), "--force", "--classes", *CLASSES),
     )
     train_both(data, out, arguments.iters)
     look_at_both(data, out, arguments.iters)

@@ -21,7 +21,6 @@ from shared.engine.checkpoint import (
     save_best,
     save_checkpoint,
     update_progress,
-    verify_checkpoint,
 )
 from shared.engine.data import EvalData, TrainData
 from shared.engine.evaluate import Evaluation, evaluate
@@ -73,7 +72,6 @@ def train(run: RunConfig, mode: Mode) -> Path:
         _take_over(stepper, state, resumed)
     if resumed is None or save_dir.resolve() not in resumed.resolve().parents:
         _move_earlier_run_aside(save_dir)
-    progress.extra["seed"] = seed
     vdl_dir = Path(run.train.vdl_log_dir or save_dir / "vdl_log") if run.train.use_vdl else None
     with RunRecords(save_dir, vdl_dir, progress.iteration) as records:
         for line in _plan(run, mode, seed, data, cadence, schedule, resumed):
@@ -178,14 +176,6 @@ def evaluation_record(result: Evaluation, iteration: int) -> dict[str, object]:
         "images": result.images,
         "seconds": result.seconds,
     }
-
-
-def _seed(run: RunConfig, resumed: Path | None) -> int:
-    """The config's seed; else a resumed run's, so that it goes on through the same epoch; else a new one."""
-    if run.train.seed is not None:
-        return run.train.seed
-    drawn = verify_checkpoint(resumed)["extra"].get("seed") if resumed is not None else None
-    return drawn if isinstance(drawn, int) else secrets.randbelow(2**31)
 
 
 def _cadence(run: RunConfig, iters_per_epoch: int) -> Cadence:

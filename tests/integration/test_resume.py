@@ -92,10 +92,10 @@ def test_value_the_best_score_survives_a_resume(eager_run, eager_yaml, tmp_path)
     assert f"best {max(best, evaluation['miou']):.4f} at iteration" in ended.log
 
 
-def test_value_a_finished_run_has_nothing_left_to_do(whole, eager_yaml, tmp_path):
-    ended = train("eager", eager_yaml, tmp_path, resume=whole["eager"] / "iter_6")
+def test_error_a_finished_run_has_nothing_left_to_do(whole, eager_yaml, tmp_path):
+    ended = train("eager", eager_yaml, tmp_path, resume=whole["eager"] / "iter_6", code=2)
+    assert "is at iteration 6, and the run ends at 6: nothing is left to train" in ended.err
     assert checkpoints(tmp_path) == []
-    assert "[TRAIN]" not in ended.log
 
 
 @pytest.mark.parametrize("mode", ["eager", "static"])

@@ -1,4 +1,4 @@
-"""Forward, loss, gradients and training steps of the two modes: equal bits, in float32 and float64, dropout included."""
+"""Forward, loss, gradients and training steps of the two modes: equal bits in float32 and float64, with dropout."""
 
 from __future__ import annotations
 

@@ -6,9 +6,8 @@ import logging
 import os
 import shutil
 from hashlib import sha256
-from types import MappingProxyType
-
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest

@@ -6,10 +6,10 @@ import pickle
 
 import numpy as np
 import pytest
-from transform_cases import CASES, MARK, Case, coordinates, photograph, rows_and_columns
 
 from shared.registry import TRANSFORMS
 from shared.transforms import RandomTransform, Sample
+from tests.shared.transforms.transform_cases import CASES, MARK, Case, coordinates, photograph, rows_and_columns
 
 SEEDS = range(12)
 every_case = pytest.mark.parametrize("case", CASES, ids=str)

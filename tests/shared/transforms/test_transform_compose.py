@@ -7,7 +7,6 @@ import pickle
 import numpy as np
 import paddle
 import pytest
-from transform_cases import CASES, Case, coordinates, photograph
 
 from shared.config.run_config import Component
 from shared.errors import ConfigError, DataError
@@ -16,6 +15,7 @@ from shared.transforms.cropping import Padding, RandomPaddingCrop, ScalePadding
 from shared.transforms.flips import RandomHorizontalFlip
 from shared.transforms.photometric import Normalize, RandomDistort
 from shared.transforms.resizing import Resize, ResizeByLong, ResizeStepScaling
+from tests.shared.transforms.transform_cases import CASES, Case, coordinates, photograph
 
 
 def rng() -> np.random.Generator:

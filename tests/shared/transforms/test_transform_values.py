@@ -6,12 +6,12 @@ import colorsys
 
 import numpy as np
 import pytest
-from transform_cases import photograph
 
 from shared.transforms import Sample
 from shared.transforms import functional as F  # noqa: N812
 from shared.transforms.photometric import Normalize
 from shared.transforms.warps import AffineParams, RandomAffine, RandomRotation, RandomScaleAspect
+from tests.shared.transforms.transform_cases import photograph
 
 NOISE = np.random.default_rng(1).integers(0, 256, (23, 31, 3)).astype(np.uint8)
 LUMA = np.array([0.299, 0.587, 0.114])
