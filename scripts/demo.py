@@ -122,9 +122,8 @@ def main() -> None:
     train_both(data, out, arguments.iters)
     look_at_both(data, out, arguments.iters)
     run("scripts/plot_curves.py", str(out / "eager"), str(out / "static"), "--out", str(out / "curves.png"))
-    run(
-        "scripts/demo_panel.py", "--data", str(data), "--run", str(out / "eager"), "--out", str(out / "predictions.png")
-    )
+    shown = [f"{mode}={out / mode / 'predictions'}" for mode in ("eager", "static")]
+    run("scripts/demo_panel.py", "--data", str(data), "--predictions", *shown, "--out", str(out / "predictions.png"))
     eager, static = (miou(out / mode / "val" / "metrics.json") for mode in ("eager", "static"))
     print(
         f"\nmIoU  eager {eager:.4f}  static {static:.4f}   ({time.perf_counter() - started:.0f} s in all)\n"

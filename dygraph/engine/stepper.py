@@ -54,6 +54,10 @@ class EagerStepper(EagerPredictor):
         self.optimizer_config = optimizer
         self.optimizer = build_optimizer(optimizer, network, lr=0.0)
 
+    def reseed(self, seed: int) -> None:
+        """What the next step draws depends on ``seed`` alone."""
+        paddle.seed(seed)
+
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
         self.network.train()

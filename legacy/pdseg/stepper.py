@@ -119,6 +119,10 @@ class StaticStepper(StaticPredictor):
             )
         return self._programs[image_shape]
 
+    def reseed(self, seed: int) -> None:
+        """What the next step draws depends on ``seed`` alone."""
+        paddle.seed(seed)
+
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
         program = self._program(images.shape)

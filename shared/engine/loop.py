@@ -69,6 +69,7 @@ class TrainLoop:
         records: where log records go.
         save: called with the number of finished iterations: saves a checkpoint, then evaluates.
         first_iteration: finished iterations of a resumed run.
+        seed: what a step draws is a function of this and its iteration, so that a resumed run draws the same.
         show_progress: draw a progress bar on stderr.
     """
 
@@ -80,6 +81,7 @@ class TrainLoop:
         records: RunRecords,
         save: Callable[[int, bool], None],
         first_iteration: int = 0,
+        seed: int = 0,
         show_progress: bool = False,
     ) -> None:
         self.stepper = stepper
@@ -88,6 +90,7 @@ class TrainLoop:
         self.records = records
         self.save = save
         self.first_iteration = first_iteration
+        self.seed = seed
         self.show_progress = show_progress
         self._signal: int | None = None
 
@@ -105,6 +108,7 @@ class TrainLoop:
                 lr = self.schedule(iteration)
                 batch, reader_seconds = self._next_batch(source, iteration)
                 logger.debug("iteration %d: %s", iteration + 1, ", ".join(batch.paths))
+                self.stepper.reseed((self.seed + iteration) % 2**31)
                 result = self.stepper.train_step(batch.images, batch.labels, lr)
                 self._check_finite(result, batch, iteration, lr)
                 window.add(result, batch, reader_seconds)

@@ -82,7 +82,7 @@ class RunRecords:
     """
 
     def __init__(self, save_dir: Path, vdl_dir: Path | None = None, resumed_at: int | None = None) -> None:
-        self._vdl = _open_visualdl(vdl_dir) if vdl_dir is not None else None
+        self._vdl = require_visualdl()(logdir=str(vdl_dir)) if vdl_dir is not None else None
         path = save_dir / "metrics.jsonl"
         _cut_back(path, resumed_at or 0)
         self._metrics = path.open("a", encoding="utf-8")
@@ -132,11 +132,16 @@ def _iteration_of(line: str) -> float:
         return math.inf
 
 
-def _open_visualdl(directory: Path) -> Any:
+def require_visualdl() -> type:
+    """VisualDL's LogWriter.
+
+    Raises:
+        MachineError: VisualDL is not installed; the message holds the pip line.
+    """
     try:
         from visualdl import LogWriter
     except ImportError as error:
         raise MachineError(
             f"--use_vdl needs VisualDL, which is not installed ({error}): pip install 'dualseg[vdl]', or leave it away"
         ) from None
-    return LogWriter(logdir=str(directory))
+    return LogWriter

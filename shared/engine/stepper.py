@@ -65,6 +65,10 @@ class Predictor(Protocol):
 class Stepper(Predictor, Protocol):
     """A network in training."""
 
+    def reseed(self, seed: int) -> None:
+        """Whatever the next step draws (dropout masks) is to depend on ``seed`` alone, alike in both modes."""
+        ...
+
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
         """One forward, backward and optimiser step at learning rate ``lr``."""
         ...

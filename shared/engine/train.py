@@ -26,7 +26,7 @@ from shared.engine.data import EvalData, TrainData
 from shared.engine.evaluate import Evaluation, evaluate
 from shared.engine.loop import Cadence, TrainLoop
 from shared.engine.preflight import check_sampled
-from shared.engine.records import RunRecords
+from shared.engine.records import RunRecords, require_visualdl
 from shared.engine.schedule import Schedule
 from shared.engine.stepper import Stepper, StepperState
 from shared.errors import CheckpointError, ConfigError
@@ -58,6 +58,8 @@ def train(run: RunConfig, mode: Mode) -> Path:
     """Train as ``run`` says and return the directory of the last checkpoint."""
     save_dir = Path(run.train.save_dir)
     ensure_writable(save_dir)
+    if run.train.use_vdl:
+        require_visualdl()
     resumed = None if run.train.resume_from is None else resolve_resume(run.train.resume_from, save_dir)
     state, progress = (None, Progress(0)) if resumed is None else load_checkpoint(resumed)[:2]
     seed = _seed(run, progress)
@@ -78,7 +80,7 @@ def train(run: RunConfig, mode: Mode) -> Path:
             logger.info("%s", line)
         saver = _Saver(run, mode, save_dir, stepper, eval_data, records, progress)
         loop = TrainLoop(
-            stepper, schedule, cadence, records, saver, progress.iteration, show_progress=sys.stderr.isatty()
+            stepper, schedule, cadence, records, saver, progress.iteration, seed, show_progress=sys.stderr.isatty()
         )
         with data.open(progress.iteration, cadence.total_iters) as batches:
             loop.run(batches)

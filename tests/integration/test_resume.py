@@ -59,6 +59,14 @@ def test_value_adam_resumes_too(write_eager, tmp_path):
     assert unequal(tmp_path / "rest" / "iter_6", tmp_path / "whole" / "iter_6") == []
 
 
+def test_value_dropout_resumes_too(write_eager, tmp_path):
+    """DeepLabV3P draws a dropout mask in every step; a resumed run draws those of its own iterations."""
+    config = write_eager(model={"type": "DeepLabV3P", "backbone": {"type": "ResNet18_vd", "output_stride": 16}})
+    train("static", config, tmp_path / "whole")
+    train("eager", config, tmp_path / "rest", resume=tmp_path / "whole" / "iter_3")
+    assert unequal(tmp_path / "rest" / "iter_6", tmp_path / "whole" / "iter_6") == []
+
+
 def test_value_a_weights_only_restart_would_differ(whole, eager_yaml, tmp_path):
     """The comparison above can fail: without the velocities the run ends elsewhere."""
     weights = whole["eager"] / "iter_3" / "model.safetensors"

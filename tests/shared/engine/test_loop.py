@@ -23,6 +23,10 @@ class CountingStepper:
     def __init__(self, losses=None):
         self.rates = []
         self.losses = losses
+        self.seeds = []
+
+    def reseed(self, seed):
+        self.seeds.append(seed)
 
     def train_step(self, images, labels, lr):
         self.rates.append(lr)
@@ -65,6 +69,7 @@ def test_value_resumed_run_does_only_the_rest(tmp_path):
         loop.run(batch() for _ in range(2))
     assert len(stepper.rates) == 2
     assert saves == [6]
+    assert stepper.seeds == [4, 5], "the seeds of iterations 4 and 5, as in a run that was never stopped"
 
 
 def test_value_last_iteration_is_saved_and_logged_off_cadence(tmp_path):

@@ -27,6 +27,9 @@ class Clockwork:
         self.scores = list(scores)
         self.seen = []
 
+    def reseed(self, seed):
+        pass
+
     def train_step(self, images, labels, lr):
         self.steps += 1
         self.seen.append((images.copy(), lr))
