@@ -8,7 +8,6 @@ from typing import Any
 
 from shared.config.eager import load_run_config
 from shared.config.overrides import COMMAND_LINE
-from shared.config.printing import format_config
 from shared.config.run_config import RunConfig
 from shared.errors import ConfigError
 
@@ -59,7 +58,9 @@ def common_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--data_format", choices=("NCHW", "NHWC"), help="memory layout inside the network")
     parser.add_argument("--device", choices=("cpu", "gpu"), help="default: a GPU where there is one")
     parser.add_argument("--num_workers", type=int, metavar="N", help="reader processes; 0 reads in the main process")
-    parser.add_argument("--print_config", action="store_true", help="print every value and its origin, then leave")
+    parser.add_argument(
+        "--print_config", action="store_true", default=False, help="print every value and its origin, then leave"
+    )
     return parser
 
 
@@ -120,14 +121,6 @@ def load_config(arguments: argparse.Namespace) -> RunConfig:
     if idle:
         raise ConfigError(idle, COMMAND_LINE)
     return run
-
-
-def wants_print(arguments: argparse.Namespace, run: RunConfig) -> bool:
-    """Print the effective config if ``--print_config`` was given."""
-    if getattr(arguments, "print_config", False):
-        print(format_config(run))
-        return True
-    return False
 
 
 def add_export_flags(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dygraph.arguments import inference_parser, load_config, train_parser, use_gpu, wants_print
+from dygraph.arguments import inference_parser, load_config, train_parser, use_gpu
 from dygraph.paddle_check import require_paddle
+from shared.commands.run import print_config_if
 
 
 def train(argv: Sequence[str]) -> None:
@@ -17,7 +18,7 @@ def train(argv: Sequence[str]) -> None:
     from shared.engine.train import train as run_training
 
     run = load_config(arguments)
-    if not wants_print(arguments, run):
+    if not print_config_if(arguments.print_config, run):
         run_training(run, training_mode(run, use_gpu(arguments)))
 
 
@@ -30,10 +31,10 @@ def val(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     require_paddle()
     from dygraph.engine.session import make_predictor
-    from shared.engine.validate import validate
+    from shared.commands.validate import validate
 
     run = load_config(arguments)
-    if not wants_print(arguments, run):
+    if not print_config_if(arguments.print_config, run):
         weights = arguments.model_path
         validate(run, lambda: make_predictor(run, weights, use_gpu(arguments)), weights, Path(arguments.save_dir))
 
@@ -48,10 +49,10 @@ def predict(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     require_paddle()
     from dygraph.engine.session import make_predictor
-    from shared.engine.predict import predict_command
+    from shared.commands.predict import predict_command
 
     run = load_config(arguments)
-    if not wants_print(arguments, run):
+    if not print_config_if(arguments.print_config, run):
         predict_command(
             run,
             lambda: make_predictor(run, arguments.model_path, use_gpu(arguments)),
@@ -76,7 +77,7 @@ def export(argv: Sequence[str]) -> None:
     from dygraph.engine.session import make_predictor
 
     run = load_config(arguments)
-    if wants_print(arguments, run):
+    if print_config_if(arguments.print_config, run):
         return
     spec = ExportSpec(Path(arguments.save_dir), arguments.output_op, tuple(arguments.input_shape))
     predictor = make_predictor(run, arguments.model_path, use_gpu(arguments))

@@ -186,7 +186,8 @@ def export_command(run: RunConfig, spec: ExportSpec, predictor: Predictor, write
     images, class_names = _proof_images(run, spec)
     write_deploy_file(run, spec, class_names)
     prove(spec, predictor, images)
-    print(f"exported {run.model.type} to {spec.save_dir}: {spec.model_path.name}, {spec.params_path.name}, deploy.yaml")
+    files = (spec.model_path.name, spec.params_path.name, "deploy.yaml")
+    logger.info("exported %s to %s: %s", run.model.type, spec.save_dir, ", ".join(files))
 
 
 def _check_input_shape(shape: tuple[int, int, int, int]) -> None:

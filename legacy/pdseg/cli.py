@@ -10,7 +10,7 @@ from typing import Any
 
 from dygraph.paddle_check import require_paddle
 from legacy.pdseg.config import load_static_config
-from shared.config.printing import format_config
+from shared.commands.run import print_config_if
 from shared.config.run_config import RunConfig
 from shared.errors import ConfigError
 
@@ -39,12 +39,6 @@ def _load(
     return load_static_config(
         arguments.cfg, arguments.opts, use_mpio=arguments.use_mpio, flags=flags, check_lists=lists
     )
-
-
-def _printed(arguments: argparse.Namespace, run: RunConfig) -> bool:
-    if arguments.print_config:
-        print(format_config(run))
-    return arguments.print_config
 
 
 def _weights(arguments: argparse.Namespace, run: RunConfig) -> str:
@@ -80,7 +74,7 @@ def train(argv: Sequence[str]) -> None:
         "deterministic": arguments.deterministic or None,
     }
     run = _load(arguments, flags={key: value for key, value in given.items() if value is not None})
-    if not _printed(arguments, run):
+    if not print_config_if(arguments.print_config, run):
         run_training(run, training_mode(run, arguments.use_gpu))
 
 
@@ -93,10 +87,10 @@ def evaluate(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     require_paddle()
     from legacy.pdseg.session import make_predictor
-    from shared.engine.validate import validate
+    from shared.commands.validate import validate
 
     run = _load(arguments, ("val",))
-    if not _printed(arguments, run):
+    if not print_config_if(arguments.print_config, run):
         weights = _weights(arguments, run)
         validate(run, lambda: make_predictor(run, weights, arguments.use_gpu), weights, Path(arguments.save_dir))
 
@@ -113,10 +107,10 @@ def visualize(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     require_paddle()
     from legacy.pdseg.session import make_predictor
-    from shared.engine.predict import predict_command
+    from shared.commands.predict import predict_command
 
     run = _load(arguments, () if arguments.image_path else ("vis",))
-    if not _printed(arguments, run):
+    if not print_config_if(arguments.print_config, run):
         weights = _weights(arguments, run)
         predict_command(
             run,
@@ -142,7 +136,7 @@ def export_model(argv: Sequence[str]) -> None:
     from legacy.pdseg.session import make_predictor
 
     run = _load(arguments, ())
-    if _printed(arguments, run):
+    if print_config_if(arguments.print_config, run):
         return
     spec = ExportSpec(
         Path(arguments.save_dir or run.files.export_dir),
@@ -159,8 +153,8 @@ def check(argv: Sequence[str]) -> None:
     """``pdseg/check.py``."""
     arguments = _parser("Check the config and every file of the data set.").parse_args(argv)
     require_paddle()
-    from shared.engine.preflight import check_fully
+    from shared.commands.check import check_fully
 
     run = _load(arguments)
-    if not _printed(arguments, run):
+    if not print_config_if(arguments.print_config, run):
         check_fully(run)

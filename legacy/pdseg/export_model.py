@@ -7,6 +7,6 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])  # the checkout, not this
 
 if __name__ == "__main__":
     from legacy.pdseg.cli import export_model
-    from shared.command import run_command
+    from shared.commands.run import run_command
 
     run_command(export_model)

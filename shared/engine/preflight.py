@@ -7,10 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from shared.config.run_config import RunConfig
 from shared.datasets.base import Record, SegmentationDataset
 from shared.datasets.reading import check_label, read_sample
-from shared.engine.data import build_dataset
 from shared.errors import DataError
 
 SAMPLED = 16
@@ -53,41 +51,11 @@ def check_sampled(datasets: Sequence[SegmentationDataset], most: int = SAMPLED) 
     for dataset in datasets:
         chosen = np.unique(np.linspace(0, len(dataset) - 1, min(most, len(dataset))).astype(int))
         problems += check_records([dataset.records[i] for i in chosen], dataset)[0]
-    _raise(problems)
+    raise_findings(problems)
 
 
-def check_fully(run: RunConfig) -> None:
-    """The ``check`` command: every file of both data sets, and how often each class occurs.
-
-    Raises:
-        DataError: with every finding.
-    """
-    problems = []
-    for name, section in (("train_dataset", run.train_data), ("val_dataset", run.val_data)):
-        if section is None:
-            continue
-        dataset = build_dataset(section, name)
-        found, counts = check_records(dataset.records, dataset)
-        problems += found
-        print(f"{name}: {len(dataset)} images, {len(found)} with problems")
-        print(_histogram(counts, dataset.class_names))
-        absent = [label for label, count in zip(dataset.class_names, counts) if count == 0]
-        if absent:
-            print(f"warning: {name} has no pixel of {', '.join(absent)}")
-    _raise(problems)
-    print("no problems found")
-
-
-def _histogram(counts: np.ndarray, class_names: Sequence[str]) -> str:
-    total = max(int(counts.sum()), 1)
-    width = max(len(name) for name in class_names)
-    return "\n".join(
-        f"  {index:3d} {name:<{width}} {100 * count / total:7.3f} %"
-        for index, (name, count) in enumerate(zip(class_names, counts))
-    )
-
-
-def _raise(problems: Sequence[str]) -> None:
+def raise_findings(problems: Sequence[str]) -> None:
+    """DataError with every finding, if there is one."""
     if problems:
         head = f"{len(problems)} problems in the data set:" if len(problems) > 1 else "the data set has a problem:"
         raise DataError(head + "".join(f"\n  - {problem}" for problem in problems))

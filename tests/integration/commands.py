@@ -24,7 +24,7 @@ import dygraph.cli
 import legacy.pdseg.cli
 from dygraph.build import build_model
 from legacy.pdseg.config import load_static_config
-from shared.command import run_command
+from shared.commands.run import run_command
 from shared.config.eager import load_run_config
 from shared.engine.checkpoint import Progress, save_checkpoint
 from shared.engine.stepper import StepperState

@@ -18,7 +18,7 @@ from PIL import Image
 from sklearn.metrics import jaccard_score
 
 from scripts.street_scenes import write_street_scenes
-from shared.command import run_command
+from shared.commands.run import run_command
 from shared.config.run_config import RunConfig
 from shared.weights.safetensors_file import load_arrays, save_arrays
 
@@ -217,7 +217,7 @@ class _Lines(logging.Handler):
 
 
 def finish(main: Callable[[Sequence[str]], None], *arguments: object) -> Finished:
-    """Run a command in this process, as ``shared.command.run_command`` ends it."""
+    """Run a command in this process, as ``shared.commands.run.run_command`` ends it."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     lines, out, err = _Lines(), io.StringIO(), io.StringIO()

@@ -191,7 +191,7 @@ def test_value_exported_network_equals_the_network(case, eager_yaml, weights, pr
     flags, signature, shape = EXPORTS[case]
     ended = succeed(cli.export, "--config", eager_yaml, "--model_path", weights, "--save_dir", tmp_path, *flags)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["deploy.yaml", "model.json", "model.pdiparams"]
-    assert "exported FCN to" in ended.out
+    assert "exported FCN to" in ended.log
     assert "export proved on 1 image(s)" in ended.log
 
     images = np.random.default_rng(4).standard_normal(shape, dtype=np.float32)

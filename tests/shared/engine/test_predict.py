@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shared.commands.predict import find_images, predict_command, validation_images
 from shared.config.run_config import Component, DatasetConfig, EvalConfig, FilesConfig
-from shared.engine.predict import find_images, predict, predict_command, validation_images
+from shared.engine.predict import predict
 from shared.errors import ConfigError, DataError
 from shared.transforms.compose import build_transforms
 from tests.shared.engine.test_data import folder, run, section  # noqa: F401 - a fixture

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shared.commands.check import check_fully
 from shared.datasets.dataset import Dataset
-from shared.engine.preflight import SAMPLED, check_fully, check_records, check_sampled
+from shared.engine.preflight import SAMPLED, check_records, check_sampled
 from shared.errors import DataError
 from tests.shared.engine.test_data import run, section
 

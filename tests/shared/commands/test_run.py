@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from shared.command import run_command
+from shared.commands.run import run_command
 from shared.engine.loop import InterruptedRunError
 from shared.errors import CheckpointError, ConfigError, DataError, MachineError, RunFailedError, UserError
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from shared import runtime
+from shared.config.printing import format_config
+from shared.config.run_config import RunConfig
 from shared.engine.records import setup_console
 from shared.errors import RunFailedError, UserError
 
@@ -25,3 +27,10 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] 
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def print_config_if(asked: bool, run: RunConfig) -> bool:
+    """Print every effective value and its origin if that was asked for; whether it was."""
+    if asked:
+        print(format_config(run))
+    return asked
