@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: setup demo test test-all parity lint format clean
+.PHONY: setup demo test test-slow test-all parity lint format clean
 
 setup:
 	@$(PYTHON) scripts/setup_env.py $(VENV)
@@ -14,11 +14,13 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-test-all: setup
-	$(BIN)/python -m pytest -n 2 -m "not gpu"
+test-slow: setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not gpu"
+
+test-all: test test-slow
 
 parity: setup
-	$(BIN)/python -m pytest -n 2 -m "not gpu" tests/parity
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not gpu" tests/parity
 
 lint: setup
 	$(BIN)/ruff check .

@@ -23,9 +23,16 @@ RECIPES = {
     "deeplabv3_resnet50": {"type": "DeepLabV3", "backbone": {"type": "ResNet50_vd", "output_stride": 8}},
 }
 SHAPE = (2, 3, 49, 65)
+
+
+def _slow(name):
+    """Slow; and the largest network never in two processes at once, for the memory it takes (up to 12 GB)."""
+    return [pytest.mark.slow, *([pytest.mark.xdist_group("large")] if name == "fcn_hrnet_w48" else [])]
+
+
 FAST = [pytest.param(name, dtype, id=f"{name}-{dtype}") for name in SMALL for dtype in ("float32", "float64")]
 SLOW = [
-    pytest.param(name, dtype, id=f"{name}-{dtype}", marks=pytest.mark.slow)
+    pytest.param(name, dtype, id=f"{name}-{dtype}", marks=_slow(name))
     for name in RECIPES
     for dtype in ("float32", "float64")
 ]
@@ -56,7 +63,7 @@ def test_parity_ladder(name, dtype):
         assert np.array_equal(pair.eager.class_ids(images), pair.static.class_ids(images))
 
 
-@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(n, marks=pytest.mark.slow) for n in RECIPES)])
+@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(n, marks=_slow(n)) for n in RECIPES)])
 def test_parity_nhwc(name):
     pair = ladder.make_pair({**SMALL, **RECIPES}[name], SHAPE, data_format="NHWC")
     assert ladder.steps(pair.eager, SHAPE, 2) == ladder.steps(pair.static, SHAPE, 2)
