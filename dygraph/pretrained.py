@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 import paddle
 
-from shared.config.run_config import Component
 from shared.weights.download import DownloadUnreachable
 from shared.weights.matching import match_lenient
 from shared.weights.resolve import read_weights
@@ -44,13 +41,3 @@ def load_pretrained(layer: paddle.nn.Layer, source: str, prefix: str = "") -> No
     for name, value in report.loaded.items():
         own[name].set_value(value.astype(own[name].numpy().dtype, copy=False))
     logger.info("pretrained weights %s\n%s", source, report.summary())
-
-
-def without_pretrained(model: Component) -> Component:
-    """The same network with no weights to fetch: for building it where all weights come from elsewhere."""
-    args: Mapping[str, Any] = {
-        key: without_pretrained(value) if isinstance(value, Component) else value
-        for key, value in model.args.items()
-        if key != "pretrained"
-    }
-    return Component(model.type, args)

@@ -11,7 +11,7 @@ from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place, seed_everything
 from dygraph.engine.precision import effective_dtype
 from dygraph.engine.stepper import EagerPredictor, EagerStepper, set_weights
-from dygraph.pretrained import load_pretrained, without_pretrained
+from dygraph.pretrained import load_pretrained
 from shared.config.run_config import RunConfig
 from shared.engine.train import Mode
 from shared.errors import MachineError
@@ -42,7 +42,7 @@ def initial_network(run: RunConfig, seed: int) -> paddle.nn.Layer:
 def trained_network(run: RunConfig, weights: str) -> paddle.nn.Layer:
     """The network with every tensor loaded strictly from ``weights`` (file or checkpoint directory)."""
     arrays = read_weights(weights)  # first: it is the quicker one to fail
-    network = build_model(without_pretrained(run.model), num_classes=run.num_classes, data_format=run.data_format)
+    network = build_model(run.model.without("pretrained"), num_classes=run.num_classes, data_format=run.data_format)
     set_weights(network, arrays, weights)
     return network
 

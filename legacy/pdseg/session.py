@@ -11,7 +11,6 @@ from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place
 from dygraph.engine.precision import effective_dtype
 from dygraph.engine.session import VERSIONS, initial_network, require_one_process, trained_network
-from dygraph.pretrained import without_pretrained
 from legacy.pdseg.stepper import StaticPredictor, StaticStepper
 from shared.config.run_config import RunConfig
 from shared.engine.train import Mode
@@ -19,7 +18,7 @@ from shared.engine.train import Mode
 
 def network_builder(run: RunConfig) -> Callable[[], paddle.nn.Layer]:
     """Builds the run's network where it stands, without fetching weights."""
-    model = without_pretrained(run.model)
+    model = run.model.without("pretrained")
     return lambda: build_model(model, num_classes=run.num_classes, data_format=run.data_format)
 
 

@@ -29,6 +29,11 @@ class Component:
         """Plain containers, ``type`` first: what a YAML block holds."""
         return {"type": self.type, **{k: _plain(v) for k, v in self.args.items()}}
 
+    def without(self, name: str) -> Component:
+        """The same component, and those inside it, with no argument ``name``."""
+        args = {k: v.without(name) if isinstance(v, Component) else v for k, v in self.args.items() if k != name}
+        return Component(self.type, args)
+
     @classmethod
     def from_dict(cls, spec: Mapping[str, Any]) -> Component:
         """The inverse of :meth:`to_dict`; nested mappings with a ``type`` become Components, in lists too."""

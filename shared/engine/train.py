@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import secrets
@@ -69,7 +70,7 @@ def train(run: RunConfig, mode: Mode) -> Path:
     cadence = _cadence(run, data.sampler.iters_per_epoch)
     schedule = Schedule(run.schedule, cadence.total_iters, cadence.iters_per_epoch)
     _check_something_is_left(progress, cadence, resumed)
-    stepper = mode.make_stepper(run, seed, data.batch_shape())
+    stepper = mode.make_stepper(run if state is None else _without_first_weights(run), seed, data.batch_shape())
     if state is not None:
         _take_over(stepper, state, resumed)
     if resumed is None or save_dir.resolve() not in resumed.resolve().parents:
@@ -101,6 +102,11 @@ def _check_something_is_left(progress: Progress, cadence: Cadence, resumed: Path
             f"{resumed} is at iteration {progress.iteration}, and the run ends at {cadence.total_iters}: nothing is "
             "left to train; make the run longer (--iters, --epochs, SOLVER.NUM_EPOCHS) or resume an earlier checkpoint"
         )
+
+
+def _without_first_weights(run: RunConfig) -> RunConfig:
+    """A resumed run has its weights: none are fetched."""
+    return run.replace(model=run.model.without("pretrained"), train=dataclasses.replace(run.train, weights=None))
 
 
 def _take_over(stepper: Stepper, state: StepperState, resumed: Path | None) -> None:

@@ -13,8 +13,7 @@ import paddle
 import pytest
 
 from dygraph.build import build_model
-from dygraph.pretrained import load_pretrained, without_pretrained
-from shared.config.run_config import Component
+from dygraph.pretrained import load_pretrained
 from shared.errors import CheckpointError
 from shared.weights import download
 from tests.integration.conftest import BACKBONE
@@ -116,12 +115,3 @@ def test_error_nothing_in_the_file_fits(tmp_path):
     paddle.save({"elsewhere": paddle.ones([2])}, str(tmp_path / "other.pdparams"))
     with pytest.raises(CheckpointError, match=r"no tensor of .* fits the network"):
         build(pretrained=str(tmp_path / "other.pdparams"))
-
-
-def test_value_without_pretrained_keeps_everything_else():
-    inner = Component("ResNet18_vd", {"pretrained": "http://a/b.tar.gz", "output_stride": 8})
-    model = Component("DeepLabV3P", {"backbone": inner, "num_classes": 5, "pretrained": "c.pdparams"})
-    assert without_pretrained(model) == Component(
-        "DeepLabV3P", {"backbone": Component("ResNet18_vd", {"output_stride": 8}), "num_classes": 5}
-    )
-    assert inner.args["pretrained"] == "http://a/b.tar.gz", "the original is untouched"

@@ -101,3 +101,33 @@ def test_value_deploy_file(tmp_path):
         "num_classes": 2,
         "class_names": ["Straße", "sky"],
     }
+
+
+class Undecided:
+    """Logits whose two classes differ by ``gap`` everywhere, class 1 ahead."""
+
+    def __init__(self, gap):
+        self.gap = gap
+
+    def logits(self, images):
+        return np.stack([np.zeros_like(images[:, 0]), np.full_like(images[:, 0], self.gap)], axis=1)
+
+
+@pytest.mark.parametrize(("gap", "refused"), [(1e-6, False), (0.01, True)])
+def test_value_a_tie_does_not_fail_an_export(gap, refused, monkeypatch, tmp_path):
+    """The exported network says class 0 everywhere: harmless where both are as likely, wrong otherwise."""
+
+    class Zero:
+        def __init__(self, spec):
+            self.spec = spec
+
+        def run(self, images):
+            return np.zeros((1, *images.shape[2:]), np.int32)
+
+    monkeypatch.setattr("dygraph.engine.export.ExportedPredictor", Zero)
+    images = np.zeros((1, 3, 8, 8), np.float32)
+    if refused:
+        with pytest.raises(RunFailedError, match=r"100\.00% of the pixels"):
+            prove(ExportSpec(tmp_path), Undecided(gap), images)
+    else:
+        assert prove(ExportSpec(tmp_path), Undecided(gap), images) == 0.0

@@ -12,7 +12,6 @@ import dygraph.backbones
 import dygraph.losses
 import dygraph.models  # noqa: F401 - the imports fill the registries
 from dygraph.build import build_losses, build_model
-from dygraph.pretrained import without_pretrained
 from shared.config.eager import load_run_config
 from shared.config.overrides import pairs_to_overrides
 from shared.config.printing import config_from_dict, config_to_dict, format_config
@@ -85,7 +84,7 @@ def test_value_name_states_crop_and_length(path):
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem in PARAMETERS], ids=by_name)
 def test_value_network_is_the_published_one(path):
     run = load_run_config(str(path))
-    network = build_model(without_pretrained(run.model), num_classes=run.num_classes, data_format=run.data_format)
+    network = build_model(run.model.without("pretrained"), num_classes=run.num_classes, data_format=run.data_format)
     assert sum(int(p.size) for p in network.parameters()) == PARAMETERS[path.stem]
 
 

@@ -98,3 +98,10 @@ def test_value_console(root_logger, capsys, verbose):
     assert err.count("a line") == 1, "one handler, however often it is set up"
     assert ("fine print" in err) is verbose
     assert "noise" not in err
+
+
+def test_value_a_line_that_is_no_json_is_dropped_on_resume(tmp_path):
+    good = '{"kind": "train", "iter": 1}\n'
+    (tmp_path / "metrics.jsonl").write_bytes(good.encode() + b"\0\0\0\n" + b'{"kind": "train"}\n')
+    with RunRecords(tmp_path, resumed_at=5):
+        assert (tmp_path / "metrics.jsonl").read_text() == good

@@ -172,3 +172,13 @@ def test_error_a_save_dir_that_is_a_file(config, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises((MachineError, DataError, ConfigError), match="file"):
         start(config, tmp_path / "file")
+
+
+def test_value_resuming_from_another_directory_keeps_what_lies_in_this_one(config, tmp_path):
+    start(config, tmp_path / "first", save_interval=2)
+    start(config, tmp_path / "second", save_interval=2)
+    resumed = str(tmp_path / "first" / "iter_2")
+    start(config, tmp_path / "second", resume_from=resumed)
+    assert iterations(tmp_path / "second") == [4]
+    assert iterations(tmp_path / "second" / "earlier_runs" / "1") == [2, 4]
+    assert iterations(tmp_path / "first") == [2, 4]
