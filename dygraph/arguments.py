@@ -78,9 +78,13 @@ def train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--do_eval", action="store_true", help="evaluate at each checkpoint and keep the best")
     parser.add_argument("--log_iters", type=int, metavar="N", help="iterations between log lines (10)")
     parser.add_argument("--use_vdl", action="store_true", help="also write VisualDL scalars")
-    parser.add_argument("--fp16", dest="precision", action="store_const", const="fp16", help="mixed precision")
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument("--fp16", dest="precision", action="store_const", const="fp16", help="mixed precision")
+    precision.add_argument(
+        "--precision", choices=("fp32", "fp16", "bf16"), help="number type; --fp16 is its short form"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of weights, order and augmentation")
-    parser.add_argument("--deterministic", action="store_true", help="two runs with one seed end in equal bits")
+    parser.add_argument("--deterministic", action="store_true", help="with one seed, equal bits on a CPU")
     return parser
 
 

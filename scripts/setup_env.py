@@ -13,6 +13,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+MADE = ".made-by-dualseg"
 OLDEST, NEWEST = (3, 9), (3, 12)
 
 
@@ -27,11 +28,17 @@ def create(directory: Path) -> None:
     stamp = directory / ".dualseg-stamp"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == stamp_text():
         return
+    if directory.exists() and any(directory.iterdir()) and not (directory / MADE).is_file():
+        sys.exit(
+            f"error: {directory} exists and was not made by this script: move it away, or name another place, as in "
+            "`make test VENV=.venv-dualseg`"
+        )
     print(f"creating {directory} with Python {sys.version.split()[0]} (once; about a minute)", flush=True)
     try:
         venv.create(directory, with_pip=True, clear=True)
     except subprocess.CalledProcessError:
         sys.exit("error: this Python cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv")
+    (directory / MADE).touch()  # an interrupted installation may be done again
     python = directory / ("Scripts" if os.name == "nt" else "bin") / "python"
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", f"{ROOT}[cpu,dev]"]
     if subprocess.run(command, check=False).returncode != 0:

@@ -22,7 +22,7 @@ from paddle.nn import functional
 
 from shared.config.run_config import RunConfig
 from shared.engine.checkpoint import ensure_writable
-from shared.engine.data import EvalData
+from shared.engine.data import EvalData, inference_section
 from shared.engine.inference import softmax_classes
 from shared.engine.stepper import Predictor
 from shared.errors import ConfigError, RunFailedError, UserError
@@ -128,7 +128,7 @@ def export_eager(network: paddle.nn.Layer, spec: ExportSpec) -> None:
 
 def write_deploy_file(run: RunConfig, spec: ExportSpec, class_names: Sequence[str]) -> Path:
     """Write ``deploy.yaml``: everything a program needs to feed the network and read its output."""
-    data = run.val_data
+    data = inference_section(run)
     deploy: dict[str, Any] = {
         "Deploy": {
             "model": spec.model_path.name,
@@ -136,8 +136,8 @@ def write_deploy_file(run: RunConfig, spec: ExportSpec, class_names: Sequence[st
             "input_shape": list(spec.input_shape),
             "output_op": spec.output_op,
             "output_dtype": "int32" if spec.output_op == "argmax" else "float32",
-            "to_rgb": data.to_rgb if data else True,
-            "transforms": [component.to_dict() for component in data.transforms] if data else [],
+            "to_rgb": data.to_rgb,
+            "transforms": [component.to_dict() for component in data.transforms],
             "num_classes": run.num_classes,
             "class_names": list(class_names),
         }

@@ -62,5 +62,6 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> EagerPredictor:
     """A predictor with the weights of a file or checkpoint."""
+    require_one_process()
     choose_place(use_gpu)
     return EagerPredictor(trained_network(run, weights))

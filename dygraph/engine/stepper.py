@@ -74,12 +74,19 @@ class EagerStepper(EagerPredictor):
         """Copies of weights and optimiser state; before the first step there is no optimiser state."""
         model = {name: value.numpy() for name, value in self.network.state_dict().items()}
         by_variable = self.optimizer.state_dict()
+        self._check_complete(by_variable)
         optimizer = {
             key: by_variable[variable].numpy()
             for key, variable in self._optimizer_variables().items()
             if variable in by_variable
         }
         return StepperState(model, optimizer)
+
+    def _check_complete(self, by_variable: dict) -> None:
+        """Before the first step there is no state; after it a missing variable would be lost without a word."""
+        missing = [v for v in self._optimizer_variables().values() if v not in by_variable]
+        if missing and any(isinstance(value, paddle.Tensor) for value in by_variable.values()):
+            raise RuntimeError(f"Paddle names the optimiser's state otherwise: {missing[0]} is not in its state_dict()")
 
     def load_state(self, state: StepperState) -> None:
         """Take over weights and optimiser state by structured name."""

@@ -3,9 +3,8 @@
 import sys
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[2])  # the checkout, not this folder
-
 if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[2])  # the checkout, not this folder
     from legacy.pdseg.cli import check
     from shared.commands.run import run_command
 

@@ -57,7 +57,7 @@ def train(argv: Sequence[str]) -> None:
     parser.add_argument("--use_vdl", action="store_true", help="also write VisualDL scalars")
     parser.add_argument("--vdl_log_dir", default=None, metavar="DIR", help="where they go (<save_dir>/vdl_log)")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="seed of weights, order and augmentation")
-    parser.add_argument("--deterministic", action="store_true", help="two runs with one seed end in equal bits")
+    parser.add_argument("--deterministic", action="store_true", help="with one seed, equal bits on a CPU")
     arguments = parser.parse_args(argv)
     if arguments.debug:
         logging.getLogger().setLevel(logging.DEBUG)

@@ -48,5 +48,6 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> StaticPredictor:
     """A predictor with the weights of a file or checkpoint."""
+    require_one_process()
     place = choose_place(use_gpu)
     return StaticPredictor(network_builder(run), weights_of(trained_network(run, weights)), place)

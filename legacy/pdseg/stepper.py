@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -22,6 +23,10 @@ from legacy.pdseg.program import (
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
 from shared.weights.matching import match_strict
+
+logger = logging.getLogger(__name__)
+
+MANY_SHAPES = 8
 
 
 class StaticPredictor:
@@ -114,6 +119,12 @@ class StaticStepper(StaticPredictor):
 
     def _program(self, image_shape: tuple[int, ...]) -> TrainProgram:
         if image_shape not in self._programs:
+            if len(self._programs) == MANY_SHAPES:
+                logger.warning(
+                    "training images come in more than %d sizes, and each costs a Program and its memory: add a crop "
+                    "or a resize to the training transforms",
+                    MANY_SHAPES,
+                )
             self._programs[image_shape] = build_train_program(
                 self.build_network, self.build_losses, self.optimizer_config, image_shape, self.dtype
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import sys
@@ -10,10 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import shared.datasets  # noqa: F401 - fills the registry
-from shared.config.run_config import Component, RunConfig
+from shared.config.run_config import RunConfig
+from shared.datasets.files import IMAGE_SUFFIXES
 from shared.datasets.list_file import read_list
 from shared.engine.checkpoint import ensure_writable
-from shared.engine.data import build_dataset, inference_transforms
+from shared.engine.data import build_dataset, inference_section, inference_transforms
 from shared.engine.predict import Prediction, predict
 from shared.engine.stepper import Predictor
 from shared.errors import DataError
@@ -21,8 +21,6 @@ from shared.registry import DATASETS
 from shared.visualize.palette import resolve_palette
 
 logger = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def predict_command(
@@ -46,10 +44,7 @@ def predict_command(
         images, root = validation_images(run)
     palette = resolve_palette(custom_color, run.num_classes, _dataset_palette(run))
     ensure_writable(save_dir)
-    data = run.val_data or run.train_data
-    if run.val_data is None:
-        data = dataclasses.replace(data, transforms=(Component("Normalize"),))
-    transforms = inference_transforms(data, "val_dataset")
+    transforms = inference_transforms(inference_section(run), "val_dataset")
     result = predict(
         make_predictor(),
         images,
@@ -88,7 +83,7 @@ def find_images(path: str, list_root: str | None = None, separator: str | None =
     if given.is_dir():
         found = sorted(p for p in given.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
         if not found:
-            raise DataError(f"{path}: no image in this directory; looked for {', '.join(IMAGE_SUFFIXES)}")
+            raise DataError(f"{path}: no image in this directory; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
         return found, given
     if not given.is_file():
         raise DataError(f"{path}: no such file or directory; expected an image, a directory or a list file")

@@ -23,6 +23,9 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] 
         sys.stdout.flush()
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)

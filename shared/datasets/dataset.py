@@ -7,14 +7,12 @@ import os
 from collections.abc import Sequence
 
 from shared.datasets.base import Record, SegmentationDataset
-from shared.datasets.files import absolute, check_mode, problems_error, walk_files, what_is_in
+from shared.datasets.files import IMAGE_SUFFIXES, absolute, check_mode, problems_error, walk_files, what_is_in
 from shared.datasets.list_file import read_list
 from shared.errors import DataError
 from shared.registry import DATASETS
 
 logger = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif"})
 
 
 @DATASETS.register()

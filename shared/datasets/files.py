@@ -10,6 +10,9 @@ from shared.errors import DataError
 MODES = ("train", "val", "trainval", "test")
 _SHOWN = 10
 
+#: Endings of the image files that folders are searched for.
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif"})
+
 
 def check_mode(mode: str) -> None:
     """ValueError unless ``mode`` is one of train, val, trainval, test."""

@@ -152,8 +152,8 @@ def stored_score(path: Path) -> float | None:
         meta = _read_meta(Path(path))
     except CheckpointError:
         return None
-    best = meta["best"]
-    return best["miou"] if best is not None and best["iteration"] == meta["iteration"] else None
+    score = meta["extra"].get("miou")
+    return score if isinstance(score, float) else None
 
 
 def load_checkpoint(path: Path) -> tuple[StepperState, Progress, dict[str, Any]]:

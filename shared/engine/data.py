@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
@@ -9,7 +10,7 @@ import numpy as np
 
 import shared.datasets
 import shared.transforms  # noqa: F401 - both imports fill the registries
-from shared.config.run_config import DatasetConfig, ReaderConfig, RunConfig
+from shared.config.run_config import Component, DatasetConfig, ReaderConfig, RunConfig
 from shared.datasets.base import SegmentationDataset
 from shared.engine.stepper import Batch
 from shared.errors import ConfigError
@@ -45,6 +46,20 @@ def build_dataset(config: DatasetConfig | None, name: str) -> SegmentationDatase
         return DATASETS[config.dataset.type](**config.dataset.args)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{name}: {config.dataset.type} refuses its arguments: {error}") from error
+
+
+def inference_section(run: RunConfig) -> DatasetConfig:
+    """What is done to images that are predicted: the validation set's section, or of a run without one what its
+    training set's section does to every image alike (``Resize``, ``Normalize``).
+    """
+    if run.val_data is not None:
+        return run.val_data
+    if run.train_data is None:
+        raise ConfigError(
+            "val_dataset: missing; its transforms say how images enter the network (train_dataset would do too)"
+        )
+    kept = tuple(t for t in run.train_data.transforms if t.type in ("Resize", "Normalize"))
+    return dataclasses.replace(run.train_data, transforms=kept or (Component("Normalize"),))
 
 
 def inference_transforms(config: DatasetConfig, name: str) -> Compose:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,17 +50,21 @@ def evaluate(
     ignore_index: int,
     total: int | None = None,
     show_progress: bool = False,
-) -> Evaluation:
+    stop: Callable[[], bool] = lambda: False,
+) -> Evaluation | None:
     """Run ``predictor`` over labelled batches.
 
     Args:
         batches: labels are ``[N, h, w]`` at their original size.
         total: number of batches, for the progress bar.
+        stop: asked before every batch; once it is true the evaluation is given up and the result is None.
     """
     confusion = ConfusionMatrix(num_classes, ignore_index)
     started = time.perf_counter()
     images = 0
     for batch in tqdm(batches, total=total, unit="image", disable=not show_progress, leave=False, dynamic_ncols=True):
+        if stop():
+            return None
         for ids, label in zip(label_maps(predictor, batch, config), batch.labels):
             confusion.update(ids, label)
             images += 1

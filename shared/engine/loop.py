@@ -17,7 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from shared.engine.records import Interval, RunRecords
 from shared.engine.schedule import Schedule
 from shared.engine.stepper import Batch, Stepper, StepResult
-from shared.errors import RunFailedError, UserError
+from shared.errors import RunFailedError
 
 logger = logging.getLogger(__name__)
 
@@ -117,18 +117,25 @@ class TrainLoop:
                 if done % self.cadence.log_iters == 0 or done == self.cadence.total_iters:
                     self._log(window, done, lr)
                     window = _Window()
-                if self._signal is not None:
-                    self._leave(done)
                 if done % self.cadence.save_interval == 0 or done == self.cadence.total_iters:
                     paused = time.perf_counter()
-                    self.save(done, True)
+                    self.save(done, not self.interrupted)
                     window.started += time.perf_counter() - paused
+                elif self.interrupted:
+                    self.save(done, False)
+                if self.interrupted and done < self.cadence.total_iters:
+                    self._leave(done)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal has asked for the run's end."""
+        return self._signal is not None
 
     def _next_batch(self, source: Iterator[Batch], iteration: int) -> tuple[Batch, float]:
         started = time.perf_counter()
         try:
             batch = next(source, None)
-        except UserError:
+        except Exception:  # whatever the data did, the weights are sound
             if iteration > self.first_iteration:
                 self.save(iteration, False)
             raise
@@ -190,7 +197,6 @@ class TrainLoop:
                 signal.signal(number, handler)
 
     def _leave(self, done: int) -> None:
-        self.save(done, False)
         raise InterruptedRunError(
             f"stopped by signal {self._signal} after iteration {done}; resume from the checkpoint just saved",
             self._signal or 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,6 @@ from shared.transforms.compose import Compose, undo_geometry
 from shared.visualize.render import overlay, save_index_png, save_rgb
 
 logger = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ def predict(
         palette: ``[K, 3]`` uint8 RGB.
     """
     skipped = []
+    names = Counter(path.with_suffix("") for path in images)
     for path in tqdm(images, unit="image", disable=not show_progress, leave=False, dynamic_ncols=True):
         try:
             image = read_image(str(path))
@@ -63,7 +63,8 @@ def predict(
             logger.warning("skipped: %s", error)
             skipped.append(str(path))
             continue
-        name = path.relative_to(root).with_suffix(".png")
+        kept = path.with_suffix("") if names[path.with_suffix("")] == 1 else path  # a.jpg beside a.png: a.jpg.png
+        name = Path(f"{kept.relative_to(root)}.png")
         batch = _as_batch(image, str(path), transforms)
         ids = label_maps(predictor, batch, config)[0]
         save_index_png(save_dir / "pseudo_color_prediction" / name, ids, palette)

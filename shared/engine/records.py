@@ -102,8 +102,12 @@ class RunRecords:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``; its numbers also become VisualDL scalars."""
-        self._metrics.write(json.dumps(record) + "\n")
-        self._metrics.flush()
+        plain = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in record.items()}
+        try:
+            self._metrics.write(json.dumps(plain) + "\n")
+            self._metrics.flush()
+        except OSError as error:
+            logger.warning("metrics.jsonl cannot be written (%s): this record is lost, the run goes on", error.strerror)
         if self._vdl is None:
             return
         for key, value in record.items():

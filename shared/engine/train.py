@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import math
 import secrets
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from shared.engine.checkpoint import (
     update_progress,
 )
 from shared.engine.data import EvalData, TrainData
+from shared.engine.earlier_runs import move_later_aside, move_run_aside
 from shared.engine.evaluate import Evaluation, evaluate
 from shared.engine.loop import Cadence, TrainLoop
 from shared.engine.preflight import check_sampled
@@ -36,6 +36,7 @@ from shared.metrics.report import format_table
 logger = logging.getLogger(__name__)
 
 DEFAULT_SAVE_INTERVAL = 1000
+MOST_SEEDS = 2**31
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,23 @@ def train(run: RunConfig, mode: Mode) -> Path:
     cadence = _cadence(run, data.sampler.iters_per_epoch)
     schedule = Schedule(run.schedule, cadence.total_iters, cadence.iters_per_epoch)
     _check_something_is_left(progress, cadence, resumed)
-    stepper = mode.make_stepper(run if state is None else _without_first_weights(run), seed, data.batch_shape())
+    shape = data.batch_shape()
+    stepper = mode.make_stepper(run if state is None else _without_first_weights(run), seed, shape)
     if state is not None:
         _take_over(stepper, state, resumed)
-    if resumed is None or save_dir.resolve() not in resumed.resolve().parents:
-        _move_earlier_run_aside(save_dir)
+    if resumed is None or resumed.resolve().parent != save_dir.resolve():
+        move_run_aside(save_dir)
+    else:
+        move_later_aside(save_dir, progress.iteration)
     vdl_dir = Path(run.train.vdl_log_dir or save_dir / "vdl_log") if run.train.use_vdl else None
     with RunRecords(save_dir, vdl_dir, progress.iteration) as records:
-        for line in _plan(run, mode, seed, data, cadence, schedule, resumed):
+        for line in _plan(run, mode, data, shape, cadence, schedule, resumed):
             logger.info("%s", line)
         saver = _Saver(run, mode, save_dir, stepper, eval_data, records, progress)
         loop = TrainLoop(
             stepper, schedule, cadence, records, saver, progress.iteration, seed, show_progress=sys.stderr.isatty()
         )
+        saver.interrupted = lambda: loop.interrupted
         with data.open(progress.iteration, cadence.total_iters) as batches:
             loop.run(batches)
     return saver.last or save_dir
@@ -90,8 +95,10 @@ def train(run: RunConfig, mode: Mode) -> Path:
 
 def _seed(run: RunConfig, progress: Progress) -> int:
     """The seed that was asked for, or else the resumed run's, or else a new one; kept with the progress."""
-    progress.extra.setdefault("seed", secrets.randbelow(2**31))
+    progress.extra.setdefault("seed", secrets.randbelow(MOST_SEEDS))
     if run.train.seed is not None:
+        if run.train.seed >= MOST_SEEDS:
+            raise ConfigError(f"seed: got {run.train.seed}, expected a number below 2**31 = {MOST_SEEDS}")
         progress.extra["seed"] = run.train.seed
     return progress.extra["seed"]
 
@@ -128,9 +135,11 @@ class _Saver:
     records: RunRecords
     progress: Progress
     last: Path | None = None
+    interrupted: Callable[[], bool] = lambda: False
 
     def __call__(self, iteration: int, with_evaluation: bool) -> None:
         self.progress.iteration = iteration
+        self.progress.extra.pop("miou", None)  # this checkpoint's own, known once it was evaluated
         self.last = save_checkpoint(
             self.save_dir,
             self.stepper.state(),
@@ -154,8 +163,13 @@ class _Saver:
                 self.run.ignore_index,
                 total=len(self.eval_data),
                 show_progress=sys.stderr.isatty(),
+                stop=self.interrupted,
             )
+        if result is None:
+            logger.warning("the evaluation at iteration %d was broken off; its checkpoint is saved", iteration)
+            return
         score = result.scores.miou
+        self.progress.extra["miou"] = None if math.isnan(score) else score
         self.records.write(evaluation_record(result, iteration))
         logger.info("[EVAL] iter: %d\n%s", iteration, format_table(result.scores, self.eval_data.dataset.class_names))
         best = self.progress.best_score
@@ -197,26 +211,11 @@ def _cadence(run: RunConfig, iters_per_epoch: int) -> Cadence:
     return Cadence(total, iters_per_epoch, run.train.log_iters, interval)
 
 
-def _move_earlier_run_aside(save_dir: Path) -> None:
-    """An earlier run in the same directory is kept, under ``earlier_runs/<n>``."""
-    old = [p for p in save_dir.iterdir() if p.name in ("metrics.jsonl", "train.log", "best_model", "vdl_log")]
-    old += list(save_dir.glob("iter_*"))
-    if not old:
-        return
-    number = 1
-    while (target := save_dir / "earlier_runs" / str(number)).exists():
-        number += 1
-    target.mkdir(parents=True)
-    for path in old:
-        shutil.move(str(path), str(target / path.name))
-    logger.warning("%s held an earlier run: it was moved to %s", save_dir, target)
-
-
 def _plan(
     run: RunConfig,
     mode: Mode,
-    seed: int,
     data: TrainData,
+    shape: Sequence[int],
     cadence: Cadence,
     schedule: Schedule,
     resumed: Path | None,
@@ -229,14 +228,24 @@ def _plan(
         f"  data: {len(data.dataset)} images, {run.num_classes} classes, batch {run.train.batch_size} "
         f"({'global' if run.train.batch_is_global else 'per card'}, 1 process), reader {run.reader.kind}"
         + (f" with {run.reader.workers} workers" if run.reader.workers else ""),
-        f"  length: {cadence.total_iters} iterations of {data.batch_shape()}, {cadence.iters_per_epoch} an epoch, "
+        f"  length: {cadence.total_iters} iterations of {tuple(shape)}, {cadence.iters_per_epoch} an epoch, "
         f"{cadence.total_iters / cadence.iters_per_epoch:.1f} epochs",
         f"  optimizer: {run.optimizer.type}, lr {start:g} (peak {peak:g}, end {end:g}, {run.schedule.type}), "
         f"weight decay {run.optimizer.weight_decay:g}",
         f"  checkpoints: {saves} in {run.train.save_dir}, {kept} kept"
         + ("; evaluated each time" if run.train.do_eval else "; no evaluation (--do_eval)"),
-        f"  seed: {seed}" + (", deterministic" if run.train.deterministic else ""),
+        f"  seed: {data.source.seed}" + (", deterministic" if run.train.deterministic else ""),
     ]
     if resumed is not None:
         lines.append(f"  resumed from {resumed}")
-    return lines + [f"  note: {note}" for note in mode.notes]
+    return lines + [f"  note: {note}" for note in (*mode.notes, *_notes_on_unused(run))]
+
+
+def _notes_on_unused(run: RunConfig) -> list[str]:
+    """What the config asks for and this run does not need, said rather than ignored."""
+    notes = []
+    if run.train.sync_bn:
+        notes.append("synchronised batch norm: one process, so there is nothing to synchronise")
+    if run.precision.loss_scale != "dynamic":
+        notes.append(f"loss scale {run.precision.loss_scale}: nothing is scaled in float32")
+    return notes

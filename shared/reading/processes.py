@@ -70,5 +70,5 @@ def why_ended(processes: Sequence[BaseProcess]) -> str:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    hint = " (the system kills so when memory runs out)" if code == -signal.SIGKILL else ""
+    hint = " (the system kills so when memory runs out)" if code == -9 else ""
     return f"was killed by {name}, exit code {code}{hint}"

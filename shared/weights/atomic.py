@@ -112,7 +112,7 @@ def ensure_writable(directory: Path) -> Path:
             probe.unlink()
         full = "the disk is full" if error.errno in _FULL_ERRNOS else str(error.strerror or error)
         raise MachineError(
-            f"{directory} is not a writable directory ({full}); free or unlock it, or choose another with --save_dir"
+            f"{directory} is not a writable directory ({full}); free or unlock it, or choose another directory"
         ) from error
     return directory
 

@@ -91,7 +91,9 @@ def test_value_ensure_writable_creates_and_leaves_nothing(tmp_path):
 
 def test_error_ensure_writable(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(MachineError, match=r"file is not a writable directory \(File exists\).*--save_dir") as caught:
+    with pytest.raises(
+        MachineError, match=r"file is not a writable directory \(File exists\).*another directory"
+    ) as caught:
         ensure_writable(tmp_path / "file")
     assert caught.value.exit_code == 2
     if os.path.isdir("/proc/self"):

@@ -15,7 +15,7 @@ from shared.config.run_config import (
     ScheduleConfig,
     TrainConfig,
 )
-from shared.engine.data import EvalData, TrainData, build_dataset, inference_transforms
+from shared.engine.data import EvalData, TrainData, build_dataset, inference_section, inference_transforms
 from shared.errors import ConfigError, DataError
 
 NORMALIZE = Component("Normalize")
@@ -102,3 +102,14 @@ def test_error_a_training_transform_in_an_evaluation(folder):
     steps = (Component("RandomRotation"), Component("RandomHorizontalFlip"), NORMALIZE)
     with pytest.raises(ConfigError, match=r"val_dataset\.transforms: .*RandomRotation.*belongs to training"):
         inference_transforms(section(folder, "val", steps), "val_dataset")
+
+
+def test_value_without_a_validation_set_images_enter_as_in_training(folder):
+    mine = Component("Normalize", {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5]})
+    fixed = Component("Resize", {"target_size": [8, 8]})
+    train = section(folder, "train", (fixed, Component("RandomHorizontalFlip"), mine))
+    found = inference_section(run(train, None))
+    assert found.transforms == (fixed, mine)
+    assert found.to_rgb == train.to_rgb
+    with pytest.raises(ConfigError, match="val_dataset: missing"):
+        inference_section(run(None, None))

@@ -96,16 +96,19 @@ def test_error_reader_ends_early(tmp_path):
         loop.run(batch() for _ in range(2))
 
 
-def test_error_bad_file_in_the_middle_saves_what_was_done(tmp_path):
+@pytest.mark.parametrize(
+    "error", [DataError("broken.png"), RunFailedError("broken: a worker died"), ValueError("broken")]
+)
+def test_error_bad_data_in_the_middle_saves_what_was_done(tmp_path, error):
     saves = []
     loop, records = make_loop(tmp_path, CountingStepper(), lambda *arguments: saves.append(arguments), interval=100)
 
     def batches():
         yield batch()
         yield batch()
-        raise DataError("broken.png: cut short")
+        raise error
 
-    with records, pytest.raises(DataError, match=r"broken\.png"):
+    with records, pytest.raises(type(error), match="broken"):
         loop.run(batches())
     assert saves == [(2, False)]
 
@@ -151,3 +154,18 @@ def test_value_log_line():
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (59.4, "0:00:59"), (3661, "1:01:01"), (-5, "0:00:00")])
 def test_value_eta(seconds, text):
     assert format_eta(seconds) == text
+
+
+def test_value_signal_during_the_last_save_ends_a_run_that_is_complete(tmp_path):
+    saves = []
+
+    def save(done, evaluate):
+        saves.append((done, evaluate))
+        if done == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    loop, records = make_loop(tmp_path, CountingStepper(), save, total=6, interval=3)
+    with records, pytest.raises(InterruptedRunError, match="after iteration 3"):
+        loop.run(batch() for _ in range(6))
+    assert saves == [(3, True)], "saved once, and no further step was done"
+    assert len(loop.stepper.rates) == 3

@@ -71,7 +71,7 @@ def test_value_a_list_may_begin_elsewhere_and_misses_are_warned_of(photos, tmp_p
 
 def test_error_find_images(photos, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"no image in this directory; looked for \.png"):
+    with pytest.raises(DataError, match=r"no image in this directory; looked for \.bmp"):
         find_images(str(tmp_path / "empty"))
     with pytest.raises(DataError, match="no such file or directory"):
         find_images(str(tmp_path / "none"))
@@ -155,3 +155,13 @@ def test_error_a_transform_that_cannot_be_undone(folder, tmp_path):  # noqa: F81
     data = DatasetConfig(section(folder, "val").dataset, steps)
     with pytest.raises(ConfigError, match="RandomHorizontalFlip"):
         predict_command(run(None, data), Brightest, str(folder / "0.png"), tmp_path)
+
+
+def test_value_files_of_one_stem_keep_apart(tmp_path):
+    for name in ("a.png", "a.bmp", "b.png"):
+        Image.fromarray(np.full((6, 8, 3), 9, np.uint8)).save(tmp_path / name)
+    images, root = find_images(str(tmp_path))
+    out = tmp_path / "out"
+    assert predict(Brightest(), images, root, build_transforms((), True), EvalConfig(), out, PALETTE).written == 3
+    names = sorted(p.name for p in (out / "added_prediction").iterdir())
+    assert names == ["a.bmp.png", "a.png.png", "b.png"]

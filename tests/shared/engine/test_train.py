@@ -182,3 +182,27 @@ def test_value_resuming_from_another_directory_keeps_what_lies_in_this_one(confi
     assert iterations(tmp_path / "second") == [4]
     assert iterations(tmp_path / "second" / "earlier_runs" / "1") == [2, 4]
     assert iterations(tmp_path / "first") == [2, 4]
+
+
+def test_value_resuming_an_older_checkpoint_moves_the_later_ones_aside(config, tmp_path):
+    start(config, tmp_path, Clockwork([1, 0, 2, 2]), do_eval=True, save_interval=1)
+    start(
+        config, tmp_path, Clockwork([1, 1, 1, 1]), do_eval=True, save_interval=1, resume_from=str(tmp_path / "iter_1")
+    )
+    assert iterations(tmp_path) == [1, 2, 3, 4]
+    assert iterations(tmp_path / "earlier_runs" / "1") == [2, 3, 4]
+    assert load_checkpoint(tmp_path / "earlier_runs" / "1" / "best_model")[1].iteration == 2
+    assert [p.name for p in tmp_path.glob("earlier_runs/*")] == ["1"]
+
+
+def test_value_resuming_out_of_an_earlier_run_moves_the_present_one_aside(config, tmp_path):
+    start(config, tmp_path, save_interval=2)
+    start(config, tmp_path, save_interval=2)
+    start(config, tmp_path, resume_from=str(tmp_path / "earlier_runs" / "1" / "iter_2"))
+    assert iterations(tmp_path) == [4]
+    assert iterations(tmp_path / "earlier_runs" / "1") == iterations(tmp_path / "earlier_runs" / "2") == [2, 4]
+
+
+def test_error_seed_too_large(config, tmp_path):
+    with pytest.raises(ConfigError, match="seed: got 2147483648, expected a number below"):
+        start(config, tmp_path, seed=2**31)
