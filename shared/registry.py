@@ -14,8 +14,10 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 def closest(name: str, candidates: Mapping[str, Any] | list[str]) -> str | None:
     """The candidate most like ``name`` (case is ignored), or None where nothing is near."""
+    given = name.lower()
     by_lower = {c.lower(): c for c in candidates}
-    found = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(given, list(by_lower), n=1, cutoff=0.6)
+    found = found or [c for c in by_lower if len(given) > 2 and given in c]
     return by_lower[found[0]] if found else None
 
 

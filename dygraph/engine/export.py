@@ -20,12 +20,14 @@ import yaml
 from paddle import inference
 from paddle.nn import functional
 
+from shared.config.effective import component_values
 from shared.config.run_config import RunConfig
 from shared.engine.checkpoint import ensure_writable
 from shared.engine.data import EvalData, inference_section
 from shared.engine.inference import softmax_classes
 from shared.engine.stepper import Predictor
 from shared.errors import ConfigError, RunFailedError, UserError
+from shared.registry import TRANSFORMS
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +139,7 @@ def write_deploy_file(run: RunConfig, spec: ExportSpec, class_names: Sequence[st
             "output_op": spec.output_op,
             "output_dtype": "int32" if spec.output_op == "argmax" else "float32",
             "to_rgb": data.to_rgb,
-            "transforms": [component.to_dict() for component in data.transforms],
+            "transforms": [component_values(TRANSFORMS, component, defaults=True) for component in data.transforms],
             "num_classes": run.num_classes,
             "class_names": list(class_names),
         }

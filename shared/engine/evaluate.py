@@ -19,6 +19,8 @@ from shared.transforms.compose import undo_geometry
 
 logger = logging.getLogger(__name__)
 
+QUIET_SECONDS = 30.0  # without a progress bar, a line is logged this often
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -60,7 +62,7 @@ def evaluate(
         stop: asked before every batch; once it is true the evaluation is given up and the result is None.
     """
     confusion = ConfusionMatrix(num_classes, ignore_index)
-    started = time.perf_counter()
+    started = said = time.perf_counter()
     images = 0
     for batch in tqdm(batches, total=total, unit="image", disable=not show_progress, leave=False, dynamic_ncols=True):
         if stop():
@@ -68,5 +70,8 @@ def evaluate(
         for ids, label in zip(label_maps(predictor, batch, config), batch.labels):
             confusion.update(ids, label)
             images += 1
+        if not show_progress and time.perf_counter() - said > QUIET_SECONDS:
+            said = time.perf_counter()
+            logger.info("evaluated %d images%s", images, f" of {total}" if total is not None else "")
     scores = Scores.from_matrix(confusion.matrix)
     return Evaluation(scores, confusion.matrix, images, time.perf_counter() - started)

@@ -146,6 +146,6 @@ def require_visualdl() -> type:
         from visualdl import LogWriter
     except ImportError as error:
         raise MachineError(
-            f"--use_vdl needs VisualDL, which is not installed ({error}): pip install 'dualseg[vdl]', or leave it away"
+            f"--use_vdl needs VisualDL, which is not installed ({error}): pip install visualdl, or leave it away"
         ) from None
     return LogWriter

@@ -215,7 +215,7 @@ def test_value_exported_network_equals_the_network(case, eager_yaml, weights, pr
         "output_op": flags[1],
         "output_dtype": "int32" if case == "argmax" else "float32",
         "to_rgb": True,
-        "transforms": [{"type": "Normalize"}],
+        "transforms": [{"type": "Normalize", "mean": [0.5], "std": [0.5]}],
         "num_classes": NUM_CLASSES,
         "class_names": (scenes / "classes.txt").read_text().splitlines(),
     }

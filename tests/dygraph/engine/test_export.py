@@ -90,14 +90,17 @@ def test_value_deploy_file(tmp_path):
         num_classes=2,
     )
     path = write_deploy_file(run, ExportSpec(tmp_path, "none", (1, 3, 4, 8)), ["Straße", "sky"])
-    assert yaml.safe_load(path.read_text(encoding="utf-8"))["Deploy"] == {
+    deploy = yaml.safe_load(path.read_text(encoding="utf-8"))["Deploy"]
+    resize, normalize = deploy.pop("transforms")
+    assert (resize["type"], resize["target_size"], resize["interp"]) == ("Resize", [8, 4], "LINEAR")
+    assert normalize == {"type": "Normalize", "mean": [0.5], "std": [0.5]}, "defaults are written out"
+    assert deploy == {
         "model": "model.json",
         "params": "model.pdiparams",
         "input_shape": [1, 3, 4, 8],
         "output_op": "none",
         "output_dtype": "float32",
         "to_rgb": False,
-        "transforms": [{"type": "Resize", "target_size": [8, 4]}, {"type": "Normalize"}],
         "num_classes": 2,
         "class_names": ["Straße", "sky"],
     }

@@ -73,7 +73,7 @@ def test_value_visualdl_gets_the_numbers(tmp_path, monkeypatch):
 
 def test_error_visualdl_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "visualdl", None)
-    with pytest.raises(MachineError, match=r"pip install 'dualseg\[vdl\]'"):
+    with pytest.raises(MachineError, match=r"pip install visualdl"):
         RunRecords(tmp_path, tmp_path / "vdl")
     assert list(tmp_path.iterdir()) == []
 
