@@ -66,12 +66,15 @@ def predict(
         kept = path.with_suffix("") if names[path.with_suffix("")] == 1 else path  # a.jpg beside a.png: a.jpg.png
         name = Path(f"{kept.relative_to(root)}.png")
         batch = _as_batch(image, str(path), transforms)
-        ids = label_maps(predictor, batch, config)[0]
+        if save_probabilities:
+            logits = undo_geometry(predict_logits(predictor, batch.images, config)[0], batch.undo[0])
+            _save_probabilities(save_dir / "probabilities" / name.with_suffix(".npz"), logits)
+            ids = logits.argmax(axis=0).astype(np.int32)
+        else:
+            ids = label_maps(predictor, batch, config)[0]
         save_index_png(save_dir / "pseudo_color_prediction" / name, ids, palette)
         painted = overlay(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), ids, palette)
         save_rgb(save_dir / "added_prediction" / name, painted)
-        if save_probabilities:
-            _save_probabilities(save_dir / "probabilities" / name.with_suffix(".npz"), predictor, batch, config)
     if skipped and len(skipped) == len(images):
         raise DataError(f"none of the {len(images)} images could be read, {skipped[0]} first")
     return Prediction(len(images) - len(skipped), tuple(skipped))
@@ -83,7 +86,6 @@ def _as_batch(image: np.ndarray, path: str, transforms: Compose) -> Batch:
     return Batch(sample.image[None], None, [path], [sample.undo])
 
 
-def _save_probabilities(path: Path, predictor: Predictor, batch: Batch, config: EvalConfig) -> None:
-    logits = undo_geometry(predict_logits(predictor, batch.images, config)[0], batch.undo[0])
+def _save_probabilities(path: Path, logits: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, probabilities=softmax_classes(logits[None])[0].astype(np.float16))

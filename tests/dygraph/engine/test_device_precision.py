@@ -74,3 +74,13 @@ def test_value_float32_needs_no_sentence():
 def test_error_mixed_precision_on_a_gpu_is_refused():
     with pytest.raises(ConfigError, match="float16 on a GPU is not carried"):
         effective_dtype(PrecisionConfig("float16"), object())
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_value_deterministic_pins_cudnn_where_there_is_cuda(deterministic, monkeypatch):
+    flags = []
+    monkeypatch.setattr(device.paddle, "is_compiled_with_cuda", lambda: True)
+    monkeypatch.setattr(device.paddle, "seed", lambda _: None)  # it would reach for the card
+    monkeypatch.setattr(device.paddle, "set_flags", flags.append)
+    seed_everything(7, deterministic)
+    assert flags == ([{"FLAGS_cudnn_deterministic": True}] if deterministic else [])

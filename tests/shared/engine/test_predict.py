@@ -165,3 +165,28 @@ def test_value_files_of_one_stem_keep_apart(tmp_path):
     assert predict(Brightest(), images, root, build_transforms((), True), EvalConfig(), out, PALETTE).written == 3
     names = sorted(p.name for p in (out / "added_prediction").iterdir())
     assert names == ["a.bmp.png", "a.png.png", "b.png"]
+
+
+def test_value_probabilities_cost_no_second_inference(tmp_path):
+    class Counting(Brightest):
+        calls = 0
+
+        def logits(self, images):
+            self.calls += 1
+            return images
+
+        def class_ids(self, images):
+            self.calls += 1
+            return super().class_ids(images)
+
+    rng = np.random.default_rng(3)
+    Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8)).save(tmp_path / "a.png")
+    images, root = find_images(str(tmp_path / "a.png"))
+    written = {}
+    for asked in (False, True):
+        network = Counting()
+        out = tmp_path / str(asked)
+        predict(network, images, root, build_transforms((), True), EvalConfig(), out, PALETTE, asked)
+        assert network.calls == 1
+        written[asked] = np.array(Image.open(out / "pseudo_color_prediction" / "a.png"))
+    np.testing.assert_array_equal(written[True], written[False])
