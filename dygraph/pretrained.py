@@ -6,7 +6,7 @@ import logging
 
 import paddle
 
-from shared.weights.download import DownloadUnreachable
+from shared.download.fetch import DownloadUnreachable
 from shared.weights.matching import match_lenient
 from shared.weights.resolve import read_weights
 
@@ -25,6 +25,7 @@ def load_pretrained(layer: paddle.nn.Layer, source: str, prefix: str = "") -> No
 
     Raises:
         CheckpointError: the file is missing, damaged, or none of it fits.
+        DownloadError: the file of a URL is not there, or cannot be kept.
     """
     try:
         arrays = read_weights(source)

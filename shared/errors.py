@@ -41,6 +41,10 @@ class CheckpointError(UserError):
     """A checkpoint or weights file is missing, damaged or belongs to another network."""
 
 
+class DownloadError(UserError):
+    """A file of the network cannot be had, kept or unpacked; the message names its address."""
+
+
 class MachineError(UserError):
     """The machine lacks what the command asks for: CUDA, a Paddle version, a writable directory."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from shared.config.printing import config_to_dict
 from shared.config.run_config import RunConfig
+from shared.config.solver import reads_edges
 from shared.engine.checkpoint import (
     Progress,
     ensure_writable,
@@ -248,4 +249,8 @@ def _notes_on_unused(run: RunConfig) -> list[str]:
         notes.append("synchronised batch norm: one process, so there is nothing to synchronise")
     if run.precision.loss_scale != "dynamic":
         notes.append(f"loss scale {run.precision.loss_scale}: nothing is scaled in float32")
+    if run.train_data is not None and run.train_data.edge and not reads_edges(run.losses):
+        notes.append("train_dataset.edge: no loss reads edges, so none are made")
+    if run.val_data is not None and run.val_data.edge:
+        notes.append("val_dataset.edge: an evaluation computes no loss, so no edges are made")
     return notes

@@ -15,6 +15,7 @@ from typing import IO
 
 import numpy as np
 
+from shared.download.unpack import lies_outside
 from shared.errors import CheckpointError
 from shared.weights.pdparams import read_pdparams
 from shared.weights.safetensors_file import load_arrays
@@ -52,8 +53,7 @@ def _checked_names(path: str | os.PathLike[str]) -> list[str]:
     names = []
     with _members(path) as archive:
         for member in archive:
-            parts = PurePosixPath(member.name.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
+            if lies_outside(member.name):
                 raise CheckpointError(f"{path} is refused: its member {member.name!r} lies outside the archive")
             if not (member.isfile() or member.isdir()) or member.issparse():
                 raise CheckpointError(f"{path} is refused: its member {member.name!r} is a link, a device or sparse")

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from shared.errors import CheckpointError, MachineError
+from shared.errors import CheckpointError, MachineError, UserError
 
 _FULL_ERRNOS = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _DENIED_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -74,16 +74,18 @@ def check_file(path: Path, recorded: Mapping[str, Any]) -> None:
         raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one recorded; use another one")
 
 
-def write_problem(error: OSError, where: Path, needed_bytes: int | None = None) -> CheckpointError:
+def write_problem(
+    error: OSError, where: Path, needed_bytes: int | None = None, kind: type[UserError] = CheckpointError
+) -> UserError:
     """The one message for a write that failed, with the cure: full disk, missing permission, or the system's words."""
     if error.errno in _FULL_ERRNOS:
         needs = "" if needed_bytes is None else f" needs about {_megabytes(needed_bytes)},"
         free = free_bytes(where)
         left = "free space unknown" if free is None else f"free {_megabytes(free)}"
-        return CheckpointError(f"disk full: {where}{needs} {left}; delete old runs or choose another directory")
+        return kind(f"disk full: {where}{needs} {left}; delete old runs or choose another directory")
     if error.errno in _DENIED_ERRNOS:
-        return CheckpointError(f"no permission to write {where} ({error.strerror}); choose another directory")
-    return CheckpointError(f"cannot write {where}: {error}")
+        return kind(f"no permission to write {where} ({error.strerror}); choose another directory")
+    return kind(f"cannot write {where}: {error}")
 
 
 def free_bytes(path: Path) -> int | None:

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from shared.download.fetch import fetch
 from shared.errors import CheckpointError
 from shared.weights.archive import load_archive
 from shared.weights.atomic import check_file
-from shared.weights.download import fetch
 from shared.weights.pdparams import load_pdparams
 from shared.weights.safetensors_file import load_arrays
 
@@ -37,7 +37,7 @@ def read_weights(source: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
     Raises:
         CheckpointError: nothing is there (the message says what was tried and what lies there), or it is damaged.
-        DownloadUnreachable: a URL, and no network.
+        DownloadError: a URL whose file cannot be had; DownloadUnreachable where the network is the reason.
     """
     text = os.fspath(source)
     if "://" in text:

@@ -14,8 +14,8 @@ import pytest
 
 from dygraph.build import build_model
 from dygraph.pretrained import load_pretrained
+from shared.download import fetch as download
 from shared.errors import CheckpointError
-from shared.weights import download
 from tests.integration.conftest import BACKBONE
 
 

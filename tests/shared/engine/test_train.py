@@ -9,7 +9,7 @@ import logging
 import numpy as np
 import pytest
 
-from shared.config.run_config import Component, ScheduleConfig
+from shared.config.run_config import Component, LossTerm, ScheduleConfig
 from shared.engine.checkpoint import load_checkpoint
 from shared.engine.stepper import StepperState, StepResult
 from shared.engine.train import Mode, train
@@ -150,6 +150,19 @@ def test_value_the_plan_says_what_will_happen(config, tmp_path, caplog):
         "note: a note of the mode",
     ):
         assert piece in log, piece
+
+
+def test_value_the_plan_notes_edges_that_nothing_reads(config, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    train_data, val_data = (dataclasses.replace(data, edge=True) for data in (config.train_data, config.val_data))
+    start(config.replace(train_data=train_data, val_data=val_data), tmp_path / "unread")
+    assert "note: train_dataset.edge: no loss reads edges, so none are made" in caplog.text
+    assert "note: val_dataset.edge: an evaluation computes no loss, so no edges are made" in caplog.text
+    caplog.clear()
+    reading = (LossTerm(Component("BCELoss", {"edge_label": True})),)
+    start(config.replace(train_data=train_data, losses=reading), tmp_path / "read")
+    assert "run plan" in caplog.text
+    assert "_dataset.edge" not in caplog.text
 
 
 def test_error_a_bad_label_is_found_before_anything_is_moved(config, folder, tmp_path):  # noqa: F811

@@ -1,4 +1,4 @@
-"""Fetching a weights file into the cache: resumed, checked, and renamed into place only when it is whole."""
+"""Fetching a file into the cache: resumed, checked, and renamed into place only when it is whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from tqdm import tqdm
 
-from shared.errors import CheckpointError
+from shared.errors import DownloadError
 from shared.weights.atomic import sha256_of, sync_directory, write_problem
 
 try:
@@ -42,7 +42,7 @@ _NO_NETWORK_ERRNOS = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
 
-class DownloadUnreachable(CheckpointError):  # noqa: N818 - it says what happened
+class DownloadUnreachable(DownloadError):  # noqa: N818 - it says what happened
     """The network or the server does not answer; the file itself may be fine."""
 
 
@@ -79,22 +79,23 @@ def cache_home() -> Path:
     return Path(home).expanduser() if home else Path.home() / ".cache" / "dualseg"
 
 
-def cached_path(url: str, cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Where :func:`fetch` keeps ``url``: ``<cache>/weights/<host>/<path of the URL>``."""
+def cached_path(url: str, cache_dir: str | os.PathLike[str] | None = None, kind: str = "weights") -> Path:
+    """Where :func:`fetch` keeps ``url``: ``<cache>/<kind>/<host>/<path of the URL>``."""
     parts = urlsplit(url)
     names = [re.sub(r"[^\w.+-]", "_", name) for name in unquote(parts.path).split("/") if name not in ("", ".", "..")]
     if not names:
-        raise CheckpointError(f"{url} names no file; give the address of a weights file")
+        raise DownloadError(f"{url} names no file; give the address of a file")
     if parts.query:
         names[-1] = f"{hashlib.sha256(parts.query.encode()).hexdigest()[:8]}-{names[-1]}"
     host = re.sub(r"[^\w.-]", "_", parts.netloc.rpartition("@")[2])
-    return (cache_home() if cache_dir is None else Path(cache_dir)).joinpath("weights", host, *names)
+    return (cache_home() if cache_dir is None else Path(cache_dir)).joinpath(kind, host, *names)
 
 
 def fetch(
     url: str,
     cache_dir: str | os.PathLike[str] | None = None,
     *,
+    kind: str = "weights",
     sha256: str | None = None,
     expected_size: int | None = None,
     progress: bool | None = None,
@@ -108,21 +109,22 @@ def fetch(
     Args:
         url: https; http only for this machine or with ``allow_http``.
         cache_dir: default :func:`cache_home`.
+        kind: the cache's folder for such files: ``weights`` or ``datasets``.
         sha256: 64 hexadecimal digits the file must have; a cached file that has not is fetched again.
         expected_size: bytes the file must have; likewise.
         progress: draw a bar on stderr; None: where stderr is a terminal.
 
     Raises:
         DownloadUnreachable: no network, no such host, refused, or broken off in every attempt.
-        CheckpointError: wrong kind of URL, 404 and its like, wrong size or hash, cache not writable or full.
+        DownloadError: wrong kind of URL, 404 and its like, wrong size or hash, cache not writable or full.
     """
     _check_url(url, allow_http)
-    target = cached_path(url, cache_dir)
+    target = cached_path(url, cache_dir, kind)
     bar = sys.stderr.isatty() if progress is None else progress
     job = _Job(url, target, expected_size, sha256.lower() if sha256 else None, bar, allow_http)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target.with_name(target.name + ".lock")):
+        with locked(target.with_name(target.name + ".lock")):
             if target.is_file() and _cached_is_good(job):
                 return target
             _download(job)
@@ -130,7 +132,7 @@ def fetch(
             os.replace(job.part, target)
             sync_directory(target.parent)
     except OSError as error:
-        raise write_problem(error, target.parent, expected_size) from error
+        raise write_problem(error, target.parent, expected_size, DownloadError) from error
     return target
 
 
@@ -139,11 +141,11 @@ def _check_url(url: str, allow_http: bool) -> None:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError as error:
-        raise CheckpointError(f"{url!r} is not a URL ({error})") from error
+        raise DownloadError(f"{url!r} is not a URL ({error})") from error
     if parts.scheme not in ("https", "http") or not host:
-        raise CheckpointError(f"{url!r} cannot be fetched: only https addresses are; give a path for a local file")
+        raise DownloadError(f"{url!r} cannot be fetched: only https addresses are; give a path for a local file")
     if parts.scheme == "http" and host not in _LOCAL_HOSTS and not allow_http:
-        raise CheckpointError(f"{url} is not encrypted: use https, or download it by hand and give its path")
+        raise DownloadError(f"{url} is not encrypted: use https, or download it by hand and give its path")
 
 
 def _cached_is_good(job: _Job) -> bool:
@@ -170,7 +172,7 @@ def _check_part(job: _Job) -> None:
         job.validator.unlink()
     if problem:
         job.part.unlink()
-        raise CheckpointError(
+        raise DownloadError(
             f"{job.url} has {problem}: the file there is not the expected one; correct the address or {job.by_hand}"
         )
 
@@ -211,7 +213,7 @@ def _open(job: _Job, request: urllib.request.Request) -> http.client.HTTPRespons
             job.part.unlink(missing_ok=True)
         if error.code in (*_TRANSIENT_STATUS, 416):
             raise _BrokenError(f"the server answered {error.code} {error.reason}") from error
-        raise CheckpointError(
+        raise DownloadError(
             f"{job.url} is not to be had: the server answered {error.code} {error.reason}; correct the address or "
             f"{job.by_hand}"
         ) from error
@@ -298,8 +300,8 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time fetch a file; a process that dies lets go of the lock."""
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time work on what ``path`` stands for; a process that dies lets go of the lock."""
     if fcntl is None:
         yield
         return

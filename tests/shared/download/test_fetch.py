@@ -1,100 +1,27 @@
 from __future__ import annotations
 
-import http.server
 import os
 import socket
 import threading
-from contextlib import contextmanager
 from hashlib import sha256
 
 import numpy as np
 import pytest
 
-import shared.weights.download
-from shared.errors import CheckpointError
-from shared.weights.download import DownloadUnreachable, cached_path, fetch
+import shared.download.fetch
+from shared.download.fetch import DownloadUnreachable, cached_path, fetch
+from shared.errors import DownloadError
+from tests.shared.download.server import be_impatient, running
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 DIGEST = sha256(CONTENT).hexdigest()
 
 
-class _Server:
-    """What the test server does, and what it was asked."""
-
-    def __init__(self):
-        self.content = CONTENT
-        self.etag: str | None = '"v1"'
-        self.ranges = True
-        self.break_after: list[int] = []  # bytes sent before the connection is cut, one per request
-        self.status: list[int] = []  # answers given before the file is served
-        self.extra_length = 0  # added to a Content-Length that lies
-        self.wrong_part = False  # answer a Range with other bytes than asked for, and say so
-        self.redirect: str | None = None
-        self.asked: list[str | None] = []  # the Range header of each request
-        self.url = ""
-
-    def handle(self, handler):
-        wanted = handler.headers.get("Range")
-        self.asked.append(wanted)
-        if self.status:
-            handler.send_error(self.status.pop(0))
-        elif self.redirect:
-            handler.send_response(302)
-            handler.send_header("Location", self.redirect)
-            handler.end_headers()
-        else:
-            self._serve(handler, wanted)
-
-    def _serve(self, handler, wanted):
-        start = 0
-        if wanted and self.ranges and handler.headers.get("If-Range") == self.etag:
-            start = int(wanted[len("bytes=") : -1])
-        if start and self.wrong_part:
-            start, self.wrong_part = start // 2, False
-        if start and start >= len(self.content):
-            handler.send_error(416)
-            return
-        handler.send_response(206 if start else 200)
-        if start:
-            handler.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
-        if self.etag:
-            handler.send_header("ETag", self.etag)
-        handler.send_header("Content-Length", str(len(self.content) - start + self.extra_length))
-        handler.end_headers()
-        stop = start + self.break_after.pop(0) if self.break_after else len(self.content)
-        handler.wfile.write(self.content[start:stop])
-
-
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(shared.weights.download, "BACKOFF_SECONDS", 0.0)
-    monkeypatch.setattr(shared.weights.download, "TIMEOUT_SECONDS", 5.0)
-    with _running() as state:
+    be_impatient(monkeypatch)
+    with running(CONTENT) as state:
         yield state
-
-
-@contextmanager
-def _running():
-    state = _Server()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            state.handle(self)
-
-        def log_message(self, *args):
-            pass
-
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    state.url = f"http://127.0.0.1:{httpd.server_address[1]}/net/model.pdparams"
-    try:
-        yield state
-    finally:
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()
 
 
 def _names(folder):
@@ -118,7 +45,7 @@ def test_value_broken_download_goes_on(server, tmp_path):
 
 def test_value_goes_on_in_a_later_run(server, tmp_path, monkeypatch):
     server.break_after = [120_000]
-    monkeypatch.setattr(shared.weights.download, "ATTEMPTS", 1)
+    monkeypatch.setattr(shared.download.fetch, "ATTEMPTS", 1)
     with pytest.raises(DownloadUnreachable, match="broke off"):
         fetch(server.url, tmp_path)
     assert not cached_path(server.url, tmp_path).exists()
@@ -142,7 +69,7 @@ def test_value_starts_afresh_without_a_validator(server, tmp_path):
 
 def test_value_two_versions_are_never_glued(server, tmp_path, monkeypatch):
     server.break_after = [100_000]
-    monkeypatch.setattr(shared.weights.download, "ATTEMPTS", 1)
+    monkeypatch.setattr(shared.download.fetch, "ATTEMPTS", 1)
     with pytest.raises(DownloadUnreachable):
         fetch(server.url, tmp_path)
     server.content, server.etag = CONTENT[::-1], '"v2"'
@@ -151,11 +78,11 @@ def test_value_two_versions_are_never_glued(server, tmp_path, monkeypatch):
 
 def test_value_a_part_longer_than_the_file_is_dropped(server, tmp_path, monkeypatch):
     server.break_after = [100_000]
-    monkeypatch.setattr(shared.weights.download, "ATTEMPTS", 1)
+    monkeypatch.setattr(shared.download.fetch, "ATTEMPTS", 1)
     with pytest.raises(DownloadUnreachable):
         fetch(server.url, tmp_path)
     server.content = CONTENT[:50_000]
-    monkeypatch.setattr(shared.weights.download, "ATTEMPTS", 2)
+    monkeypatch.setattr(shared.download.fetch, "ATTEMPTS", 2)
     assert fetch(server.url, tmp_path).read_bytes() == CONTENT[:50_000]
 
 
@@ -183,13 +110,13 @@ def test_value_a_bad_cached_file_is_fetched_again(server, tmp_path, caplog):
 
 
 def test_value_redirect_is_followed(server, tmp_path):
-    with _running() as other:
+    with running(CONTENT) as other:
         other.redirect = server.url
         assert fetch(other.url, tmp_path).read_bytes() == CONTENT
 
 
 def test_value_processes_that_ask_at_once_share_one_download(server, tmp_path):
-    if shared.weights.download.fcntl is None:
+    if shared.download.fetch.fcntl is None:
         pytest.skip("no file locks on this system")
     paths = []
     threads = [threading.Thread(target=lambda: paths.append(fetch(server.url, tmp_path))) for _ in range(4)]
@@ -233,9 +160,15 @@ def test_value_queries_have_their_own_place(tmp_path):
     assert {p.suffix for p in paths} == {".pdparams"}
 
 
+def test_value_kinds_of_files_have_folders_of_their_own(server, tmp_path):
+    path = fetch(server.url, tmp_path, kind="datasets")
+    assert path == cached_path(server.url, tmp_path, "datasets")
+    assert path.relative_to(tmp_path).parts[0] == "datasets"
+
+
 def test_error_404(server, tmp_path):
     server.status = [404]
-    with pytest.raises(CheckpointError, match=r"answered 404 .*put the file at .*model\.pdparams") as caught:
+    with pytest.raises(DownloadError, match=r"answered 404 .*put the file at .*model\.pdparams") as caught:
         fetch(server.url, tmp_path)
     assert not isinstance(caught.value, DownloadUnreachable)
     assert len(server.asked) == 1
@@ -243,10 +176,10 @@ def test_error_404(server, tmp_path):
 
 
 def test_error_wrong_hash_or_size(server, tmp_path):
-    with pytest.raises(CheckpointError, match=f"has SHA-256 {DIGEST} instead of 00.*put the file at") as caught:
+    with pytest.raises(DownloadError, match=f"has SHA-256 {DIGEST} instead of 00.*put the file at") as caught:
         fetch(server.url, tmp_path, sha256="00" * 32)
     assert not isinstance(caught.value, DownloadUnreachable)
-    with pytest.raises(CheckpointError, match="has 300000 bytes instead of 5") as caught:
+    with pytest.raises(DownloadError, match="has 300000 bytes instead of 5") as caught:
         fetch(server.url, tmp_path, expected_size=5)
     assert not isinstance(caught.value, DownloadUnreachable)
     assert _names(tmp_path) == []
@@ -282,8 +215,8 @@ def test_error_unknown_host_is_unreachable_at_once(tmp_path, monkeypatch):
 
 def test_error_silent_server_times_out(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(shared.weights.download, "TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(shared.weights.download, "BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(shared.download.fetch, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(shared.download.fetch, "BACKOFF_SECONDS", 0.0)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -293,7 +226,7 @@ def test_error_silent_server_times_out(tmp_path, monkeypatch):
 
 def test_value_back_off_doubles(server, tmp_path, monkeypatch):
     waited = []
-    monkeypatch.setattr(shared.weights.download, "BACKOFF_SECONDS", 1.0)
+    monkeypatch.setattr(shared.download.fetch, "BACKOFF_SECONDS", 1.0)
     monkeypatch.setattr("time.sleep", waited.append)
     server.status = [503] * 4
     with pytest.raises(DownloadUnreachable, match="503"):
@@ -313,7 +246,7 @@ def test_value_back_off_doubles(server, tmp_path, monkeypatch):
     ],
 )
 def test_error_addresses_refused(tmp_path, url, message):
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(DownloadError, match=message):
         fetch(url, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -321,7 +254,7 @@ def test_error_addresses_refused(tmp_path, url, message):
 @pytest.mark.parametrize("target", ["http://host.org/m.pdparams", "file:///etc/passwd", "ftp://host.org/m"])
 def test_error_redirect_to_an_address_refused(server, tmp_path, target):
     server.redirect = target
-    with pytest.raises(CheckpointError, match=r"not encrypted|cannot be fetched|not to be had"):
+    with pytest.raises(DownloadError, match=r"not encrypted|cannot be fetched|not to be had"):
         fetch(server.url, tmp_path)
     assert len(server.asked) == 1
 
@@ -331,7 +264,7 @@ def test_error_disk_full_is_not_unreachable(server, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match="disk full") as caught:
+    with pytest.raises(DownloadError, match="disk full") as caught:
         fetch(server.url, tmp_path)
     assert not isinstance(caught.value, DownloadUnreachable)
     assert len(server.asked) == 1
@@ -339,5 +272,5 @@ def test_error_disk_full_is_not_unreachable(server, tmp_path, monkeypatch):
 
 def test_error_cache_is_a_file(server, tmp_path):
     (tmp_path / "weights").write_text("in the way")
-    with pytest.raises(CheckpointError, match="cannot write"):
+    with pytest.raises(DownloadError, match="cannot write"):
         fetch(server.url, tmp_path)
