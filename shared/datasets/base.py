@@ -22,12 +22,15 @@ class SegmentationDataset:
         records: every entry, in a fixed order.
         num_classes: labels are in ``0..num_classes-1`` or ``ignore_index``.
         class_names: one name per class (``"class 7"`` where the data set gives none).
+        label_map: the class id (or ``ignore_index``) of each value stored in the label files, from 0 up; None where
+            they hold class ids already.
         palette: ``[num_classes, 3]`` nested list of RGB values 0..255, or None for the default palette.
     """
 
     records: Sequence[Record]
     num_classes: int
     ignore_index: int = 255
+    label_map: Sequence[int] | None = None
     class_names: Sequence[str]
     palette: Sequence[Sequence[int]] | None = None
 

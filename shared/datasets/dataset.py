@@ -7,7 +7,8 @@ import os
 from collections.abc import Sequence
 
 from shared.datasets.base import Record, SegmentationDataset
-from shared.datasets.files import IMAGE_SUFFIXES, absolute, check_mode, problems_error, walk_files, what_is_in
+from shared.datasets.files import IMAGE_SUFFIXES, absolute, check_mode, problems_error, what_is_in
+from shared.datasets.layouts import files_by_stem, pairing_problems
 from shared.datasets.list_file import read_list
 from shared.errors import DataError
 from shared.registry import DATASETS
@@ -111,8 +112,7 @@ class Dataset(SegmentationDataset):
         images = _by_stem(absolute(image_dir, self.root), "image_dir", problems)
         labels = {} if label_dir is None else _by_stem(absolute(label_dir, self.root), "label_dir", problems)
         if label_dir is not None:
-            problems += [f"{path}: image without a label" for stem, path in images.items() if stem not in labels]
-            problems += [f"{path}: label without an image" for stem, path in labels.items() if stem not in images]
+            problems += pairing_problems(images, labels)
         if problems:
             raise problems_error(
                 f"the files of {image_dir} and {label_dir} below {self.root} do not pair by name", problems
@@ -151,19 +151,10 @@ def _check_numbers(num_classes: int, ignore_index: int, img_channels: int) -> No
 
 
 def _by_stem(folder: str, key: str, problems: list[str]) -> dict[str, str]:
-    """Path below ``folder`` without extension -> absolute path, for every image file."""
+    """The image files of ``folder``, see :func:`files_by_stem`; DataError where there is none."""
     if not os.path.isdir(folder):
         raise DataError(f"{key} {folder} is not a folder: {what_is_in(folder)}")
-    found: dict[str, str] = {}
-    for name in walk_files(folder):
-        stem, suffix = os.path.splitext(name)
-        if suffix.lower() not in IMAGE_SUFFIXES:
-            continue
-        path = os.path.join(folder, name)
-        if stem in found:
-            problems.append(f"{path}: has the same name as {found[stem]}")
-        else:
-            found[stem] = path
+    found = files_by_stem(folder, problems)
     if not found:
         raise DataError(f"{key} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): {what_is_in(folder)}")
     return found

@@ -14,10 +14,10 @@ _SHOWN = 10
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif"})
 
 
-def check_mode(mode: str) -> None:
-    """ValueError unless ``mode`` is one of train, val, trainval, test."""
-    if mode not in MODES:
-        raise ValueError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
+def check_mode(mode: str, modes: Sequence[str] = MODES) -> None:
+    """ValueError unless ``mode`` is one of ``modes`` (train, val, trainval, test)."""
+    if mode not in modes:
+        raise ValueError(f"mode is {mode!r}; expected one of {', '.join(modes)}")
 
 
 def absolute(path: str, root: str | None = None) -> str:

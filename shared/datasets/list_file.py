@@ -38,7 +38,7 @@ def read_list(path: str, root: str, separator: str | None, labels_optional: bool
     """
     records: list[Record] = []
     problems: list[str] = []
-    for number, text in _lines(path):
+    for number, text in read_lines(path):
         origin = f"{path}:{number}"
         finding = _read_line(text, root, separator, labels_optional)
         if isinstance(finding, str):
@@ -48,7 +48,8 @@ def read_list(path: str, root: str, separator: str | None, labels_optional: bool
     return records, problems
 
 
-def _lines(path: str) -> Iterator[tuple[int, str]]:
+def read_lines(path: str) -> Iterator[tuple[int, str]]:
+    """Number and text of every line that says something: UTF-8, no blank lines, no comments. DataError else."""
     try:
         with open(path, "rb") as file:
             data = file.read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -50,13 +51,31 @@ def read_label(path: str, origin: str = "") -> np.ndarray:
     return label
 
 
-def read_sample(record: Record) -> Sample:
-    """Decode a record's image and label (None where it has none); DataError also where their sizes differ."""
+def read_sample(record: Record, label_map: Sequence[int] | None = None) -> Sample:
+    """Decode a record's image and label (None where it has none); DataError also where their sizes differ.
+
+    Args:
+        record: the two files.
+        label_map: the data set's, see :class:`shared.datasets.base.SegmentationDataset`.
+    """
     image = read_image(record.image, record.origin)
     label = None if record.label is None else read_label(record.label, record.origin)
     if label is not None and label.shape != image.shape[:2]:
         raise _size_error(record, image.shape[:2], label.shape)
+    if label is not None and label_map is not None:
+        label = _map_label(label, label_map, str(record.label))
     return Sample(image=image, label=label, path=record.image)
+
+
+def _map_label(label: np.ndarray, label_map: Sequence[int], path: str) -> np.ndarray:
+    """The class ids ``[H, W]`` uint8 of the stored values; DataError where a value has none."""
+    bad = label >= len(label_map)
+    if bad.any():
+        raise DataError(
+            f"{path}: label {_values_and_shares(label, bad)}, expected 0 to {len(label_map) - 1}, as this data set "
+            "publishes them; use its original label files, or type: Dataset for labels of your own"
+        )
+    return np.asarray(label_map, np.uint8)[label]
 
 
 def _decode(file: ImageFile, flags: int) -> np.ndarray:
@@ -149,13 +168,19 @@ def check_label(label: np.ndarray, num_classes: int, ignore_index: int, path: st
         return
     counts = np.bincount(label.ravel(), minlength=256)
     values = np.flatnonzero(np.bincount(label[bad], minlength=256))
-    by_count = sorted((int(value) for value in values), key=lambda value: -counts[value])
-    shares = ", ".join(f"{value} ({100 * counts[value] / label.size:.3g} % of the pixels)" for value in by_count[:5])
-    more = f" and {len(values) - 5} more" if len(values) > 5 else ""
     raise DataError(
-        f"{path}: label value{'s' if len(values) > 1 else ''} {shares}{more}, expected 0 to {num_classes - 1} or "
+        f"{path}: label {_values_and_shares(label, bad)}, expected 0 to {num_classes - 1} or "
         f"ignore_index {ignore_index}. {_story(counts, values, num_classes, ignore_index, path)}"
     )
+
+
+def _values_and_shares(label: np.ndarray, bad: np.ndarray) -> str:
+    """``value 19 (2.5 % of the pixels)``: the five most frequent values where ``bad`` is true."""
+    counts = np.bincount(label[bad], minlength=256)
+    by_count = sorted((int(value) for value in np.flatnonzero(counts)), key=lambda value: -counts[value])
+    shares = ", ".join(f"{value} ({100 * counts[value] / label.size:.3g} % of the pixels)" for value in by_count[:5])
+    more = f" and {len(by_count) - 5} more" if len(by_count) > 5 else ""
+    return f"value{'s' if len(by_count) > 1 else ''} {shares}{more}"
 
 
 def _story(counts: np.ndarray, bad: np.ndarray, num_classes: int, ignore_index: int, path: str) -> str:
@@ -164,6 +189,8 @@ def _story(counts: np.ndarray, bad: np.ndarray, num_classes: int, ignore_index: 
     top = int(bad.max())
     if path.endswith("_labelIds.png"):
         return "These are Cityscapes' raw ids: use the *_labelTrainIds.png files"
+    if num_classes == 171 and top <= 181:
+        return "These look like COCO-Stuff's raw ids (0 to 181): run scripts/data/coco_stuff.py on them"
     if set(present) <= {0, top} and (top == 255 or (num_classes == 2 and top > 2)):
         return f"It looks like a mask of 0 and {top}: replace {top} by 1, e.g. label = (label > 0)"
     dense = len(present) == top + 1 and top < 200  # every id from 0 up is used

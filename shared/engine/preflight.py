@@ -23,7 +23,7 @@ def check_record(record: Record, dataset: SegmentationDataset) -> tuple[str | No
     """
     counts = np.zeros(dataset.num_classes, np.int64)
     try:
-        label = read_sample(record).label
+        label = read_sample(record, dataset.label_map).label
         if label is None:
             return None, counts
         check_label(label, dataset.num_classes, dataset.ignore_index, record.label)

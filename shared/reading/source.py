@@ -54,7 +54,7 @@ class SampleSource:
             DataError: the files are unreadable, differ in size, or the label holds a value that is no class.
         """
         record = self.dataset.records[index]
-        sample = read_sample(record)
+        sample = read_sample(record, self.dataset.label_map)
         if sample.label is not None:
             check_label(sample.label, self.dataset.num_classes, self.dataset.ignore_index, str(record.label))
         rng = np.random.default_rng([self.seed, epoch, index])
