@@ -19,24 +19,33 @@ class BCELoss(nn.Layer):
             each with twice the other's share of the batch.
         pos_weight: a factor on the loss of positive pixels; ``"dynamic"`` takes twice the share of negative ones.
         ignore_index: the label of pixels that do not count.
+        edge_label: the label is not the classes but their edges (:func:`~dygraph.losses.edges.edge_label`), made with
+            ``ignore_index``; all pixels count then, also those without a class.
 
     Input logits ``[N, 1, H, W]`` with label ``[N, H, W]`` int64 of zeros and ones, or ``[N, K, H, W]`` with class ids,
     one binary problem per class and the mean over them; output a scalar, 0 with zero gradients where every pixel is
-    ignored.
+    ignored (in an edge label: where there is no edge).
     """
 
     def __init__(
-        self, weight: float | str | None = None, pos_weight: float | str | None = None, ignore_index: int = 255
+        self,
+        weight: float | str | None = None,
+        pos_weight: float | str | None = None,
+        ignore_index: int = 255,
+        edge_label: bool = False,
     ) -> None:
         super().__init__()
         self.weight = _check_factor("weight", weight)
         self.pos_weight = _check_factor("pos_weight", pos_weight)
         self.ignore_index = ignore_index
+        self.edge_label = bool(edge_label)
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
         logits = full_precision(logits)
         loss_type = logits.dtype
-        valid = valid_mask(label, self.ignore_index, loss_type).unsqueeze(1)  # [N, 1, H, W]
+        if self.edge_label and logits.shape[1] != 1:
+            raise ValueError(f"BCELoss with edge_label needs a map of 1 channel, got {logits.shape[1]}")
+        valid = self._valid(label, loss_type).unsqueeze(1)  # [N, 1, H, W]
         if logits.shape[1] == 1:
             target = paddle.cast(label == 1, loss_type).unsqueeze(1) * valid
         else:
@@ -46,6 +55,13 @@ class BCELoss(nn.Layer):
         for factor in self._factors(target, valid):
             loss = loss * factor
         return ratio_or_zero(loss.mean(), valid.mean())
+
+    def _valid(self, label: Tensor, dtype: paddle.dtype) -> Tensor:
+        if not self.edge_label:
+            return valid_mask(label, self.ignore_index, dtype)
+        # A labelled region ends somewhere, at the image's border if nowhere else: no edge means that all is ignored.
+        has_edges = paddle.cast((label == 1).any(), dtype)
+        return paddle.ones_like(label, dtype) * has_edges
 
     def _factors(self, target: Tensor, valid: Tensor) -> list[Tensor]:
         """What each pixel's loss is multiplied by."""
