@@ -11,6 +11,7 @@ import dygraph.backbones
 import dygraph.losses
 import dygraph.models  # noqa: F401  (importing these three registers what they define)
 from dygraph.losses.common import scaled
+from dygraph.losses.edges import edge_label
 from shared.config.components import check_component
 from shared.config.run_config import Component, LossTerm
 from shared.errors import ConfigError
@@ -69,25 +70,58 @@ def build_losses(terms: Sequence[LossTerm], ignore_index: int = 255) -> list[Wei
     ]
 
 
-def compute_losses(losses: Sequence[WeightedLoss], logits: Sequence[Tensor], label: Tensor) -> list[Tensor]:
+def compute_losses(losses: Sequence[WeightedLoss], logits: Sequence[Any], label: Tensor) -> list[Tensor]:
     """Each loss on its own map of logits, times its coefficient.
 
     Args:
-        logits: what the network gave, each ``[N, K, H, W]``.
-        label: ``[N, H, W]`` int64 in ``0..K-1`` or ignore_index.
+        logits: what the network gave, each ``[N, K, H, W]``, or a pair of that and edge probabilities ``[N, 1, H, W]``
+            for a loss with ``maps = 2``.
+        label: ``[N, H, W]`` int64 in ``0..K-1`` or ignore_index; a loss with ``edge_label`` gets its edges instead.
 
     Returns:
         Scalars, as many as ``losses``; their sum is what training minimises.
 
     Raises:
-        ConfigError: there are not as many losses as maps of logits.
+        ConfigError: there are not as many losses as maps of logits, or a loss takes a pair and its map is none, or
+            the other way round.
     """
     if len(losses) != len(logits):
         raise ConfigError(
             f"loss.types: {len(losses)} loss(es) are configured, but the network gives {len(logits)} map(s) of logits "
             f"in training; name one loss per map, with as many numbers in loss.coef"
         )
-    return [scaled(term.loss(x, label), term.coef) for term, x in zip(losses, logits)]
+    problems = [p for i, (term, x) in enumerate(zip(losses, logits)) for p in _map_problems(term.loss, x, i)]
+    if problems:
+        raise ConfigError(problems)
+    edges: dict[int, Tensor] = {}  # by ignore_index
+    terms = []
+    for term, x in zip(losses, logits):
+        target = _edges_once(label, term.loss.ignore_index, edges) if _reads_edges(term.loss) else label
+        terms.append(scaled(term.loss(x, target), term.coef))
+    return terms
+
+
+def _map_problems(loss: nn.Layer, given: Any, place: int) -> list[str]:
+    """The sentence about a loss that takes a pair and gets one map, or the other way round."""
+    wanted = getattr(loss, "maps", 1)
+    found = len(given) if isinstance(given, (list, tuple)) else 1
+    if wanted == found:
+        return []
+    words = {1: "one map", 2: "a pair (logits, edge probabilities)"}
+    return [
+        f"loss.types.{place}: {type(loss).__name__} takes {words[wanted]}, but map {place + 1} of the network is "
+        f"{words.get(found, f'{found} maps')}; name the losses in the order of the network's maps"
+    ]
+
+
+def _reads_edges(loss: nn.Layer) -> bool:
+    return getattr(loss, "edge_label", False)
+
+
+def _edges_once(label: Tensor, ignore_index: int, made: dict[int, Tensor]) -> Tensor:
+    if ignore_index not in made:
+        made[ignore_index] = edge_label(label, ignore_index)
+    return made[ignore_index]
 
 
 def _build_loss(spec: dict[str, Any], ignore_index: int, key: str) -> nn.Layer:

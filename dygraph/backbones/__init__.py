@@ -8,8 +8,10 @@ A backbone maps an image to a list of features, finest first, and declares ``fea
 
 With ``data_format="NHWC"`` both the image and the features are NHWC.
 
-``hrnet``      HRNet of any widths, and the published variants (its parts are in ``hrnet_blocks``)
-``resnet_vd``  ResNet18_vd to ResNet152_vd
+``hrnet``        HRNet of any widths, and the published variants (its parts are in ``hrnet_blocks``)
+``mobilenetv3``  MobileNetV3, small and large, of any width
+``resnet_vd``    ResNet18_vd to ResNet152_vd
+``xception``     Xception41_deeplab, Xception65_deeplab, Xception71_deeplab
 """
 
 from dygraph.paddle_check import require_paddle
@@ -29,6 +31,21 @@ from dygraph.backbones.hrnet import (  # noqa: E402
     HRNet_W60,
     HRNet_W64,
 )
+from dygraph.backbones.mobilenetv3 import (  # noqa: E402
+    MobileNetV3,
+    MobileNetV3_large_x0_5,
+    MobileNetV3_large_x0_35,
+    MobileNetV3_large_x0_75,
+    MobileNetV3_large_x1_0,
+    MobileNetV3_large_x1_0_os8,
+    MobileNetV3_large_x1_25,
+    MobileNetV3_small_x0_5,
+    MobileNetV3_small_x0_35,
+    MobileNetV3_small_x0_75,
+    MobileNetV3_small_x1_0,
+    MobileNetV3_small_x1_0_os8,
+    MobileNetV3_small_x1_25,
+)
 from dygraph.backbones.resnet_vd import (  # noqa: E402
     ResNet18_vd,
     ResNet34_vd,
@@ -36,6 +53,12 @@ from dygraph.backbones.resnet_vd import (  # noqa: E402
     ResNet101_vd,
     ResNet152_vd,
     ResNet_vd,
+)
+from dygraph.backbones.xception import (  # noqa: E402
+    Xception41_deeplab,
+    Xception65_deeplab,
+    Xception71_deeplab,
+    XceptionDeeplab,
 )
 
 __all__ = [
@@ -50,10 +73,27 @@ __all__ = [
     "HRNet_W48",
     "HRNet_W60",
     "HRNet_W64",
+    "MobileNetV3",
+    "MobileNetV3_large_x0_5",
+    "MobileNetV3_large_x0_35",
+    "MobileNetV3_large_x0_75",
+    "MobileNetV3_large_x1_0",
+    "MobileNetV3_large_x1_0_os8",
+    "MobileNetV3_large_x1_25",
+    "MobileNetV3_small_x0_5",
+    "MobileNetV3_small_x0_35",
+    "MobileNetV3_small_x0_75",
+    "MobileNetV3_small_x1_0",
+    "MobileNetV3_small_x1_0_os8",
+    "MobileNetV3_small_x1_25",
     "ResNet18_vd",
     "ResNet34_vd",
     "ResNet50_vd",
     "ResNet101_vd",
     "ResNet152_vd",
     "ResNet_vd",
+    "Xception41_deeplab",
+    "Xception65_deeplab",
+    "Xception71_deeplab",
+    "XceptionDeeplab",
 ]

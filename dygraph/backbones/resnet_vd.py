@@ -79,8 +79,15 @@ class ResNet_vd(nn.Layer):  # noqa: N801
         load_if_given(self, pretrained)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.conv1_3(self.conv1_2(self.conv1_1(x)))  # [N, 64, H/2, W/2]
-        x = self.pool2d_max(x)  # [N, 64, H/4, W/4]
+        return self.stages(self.stem(x))
+
+    def stem(self, x: Tensor) -> Tensor:
+        """The image to the stem's feature ``[N, 64, H/2, W/2]``."""
+        return self.conv1_3(self.conv1_2(self.conv1_1(x)))
+
+    def stages(self, stem: Tensor) -> list[Tensor]:
+        """The stem's feature to those of the four stages."""
+        x = self.pool2d_max(stem)  # [N, 64, H/4, W/4]
         features = []
         for keys in self.stage_keys:
             for key in keys:

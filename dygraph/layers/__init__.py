@@ -1,8 +1,14 @@
 """Blocks that more than one network uses.
 
-``conv``    convolution, batch normalisation, activation; the separable pair
-``aspp``    atrous spatial pyramid pooling
-``layout``  NCHW and NHWC, resizing, sizes that may be unknown while a program is built
+``conv``       convolution, batch normalisation, activation; the separable pair
+``aspp``       atrous spatial pyramid pooling
+``auxiliary``  the auxiliary head
+``pyramid``    pyramid pooling
+``attention``  softmax attention over the pixels of a feature
+``unet``       pairs of convolutions and the contracting path of U-Net and its descendants
+``flow``       a feature warped by a flow field
+``canny``      Canny's edges of an image
+``layout``     NCHW and NHWC, resizing, sizes that may be unknown while a program is built
 """
 
 from dygraph.paddle_check import require_paddle
@@ -10,17 +16,31 @@ from dygraph.paddle_check import require_paddle
 require_paddle()
 
 from dygraph.layers.aspp import ASPP  # noqa: E402
-from dygraph.layers.conv import ConvBNAct, SeparableConvBNAct  # noqa: E402
-from dygraph.layers.layout import channel_axis, check_data_format, from_nchw, resize, spatial_size, to_nchw  # noqa: E402
+from dygraph.layers.auxiliary import AuxHead  # noqa: E402
+from dygraph.layers.conv import ConvBNAct, SeparableConvBNAct, plain_conv_bn_relu  # noqa: E402
+from dygraph.layers.layout import (  # noqa: E402
+    channel_axis,
+    check_data_format,
+    from_nchw,
+    resize,
+    resize_like,
+    spatial_size,
+    to_nchw,
+)
+from dygraph.layers.pyramid import PyramidPooling  # noqa: E402
 
 __all__ = [
     "ASPP",
+    "AuxHead",
     "ConvBNAct",
+    "PyramidPooling",
     "SeparableConvBNAct",
     "channel_axis",
     "check_data_format",
     "from_nchw",
+    "plain_conv_bn_relu",
     "resize",
+    "resize_like",
     "spatial_size",
     "to_nchw",
 ]

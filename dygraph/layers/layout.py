@@ -48,14 +48,59 @@ def spatial_size(x: Tensor, data_format: str = "NCHW") -> list[Any]:
     return [size if size >= 0 else actual[first + i] for i, size in enumerate(known)]
 
 
-def resize(x: Tensor, size_hw: Sequence[Any], align_corners: bool = False, data_format: str = "NCHW") -> Tensor:
+def resize(
+    x: Tensor,
+    size_hw: Sequence[Any],
+    align_corners: bool = False,
+    data_format: str = "NCHW",
+    half_pixels: bool = True,
+) -> Tensor:
     """Bilinear resize.
 
     Args:
         x: ``[N, C, H, W]``, or ``[N, H, W, C]`` for NHWC.
         size_hw: the new height and width, integers or scalar tensors (see :func:`spatial_size`).
         align_corners: whether the centres of the corner pixels stay where they are.
+        half_pixels: without ``align_corners``: whether a pixel's position is its centre, so that row i of H is read at
+            ``(i + 0.5) * h / H - 0.5``; False reads it at ``i * h / H``.
     """
     return F.interpolate(
-        x, size=list(size_hw), mode="bilinear", align_corners=align_corners, data_format=check_data_format(data_format)
+        x,
+        size=list(size_hw),
+        mode="bilinear",
+        align_corners=align_corners,
+        align_mode=0 if half_pixels else 1,
+        data_format=check_data_format(data_format),
     )
+
+
+def resize_like(x: Tensor, reference: Tensor, align_corners: bool = False, data_format: str = "NCHW") -> Tensor:
+    """Bilinear resize of ``x`` to the height and width of ``reference``; both are in ``data_format``."""
+    return resize(x, spatial_size(reference, data_format), align_corners, data_format)
+
+
+def pad_to_multiple(x: Tensor, multiple: int, data_format: str = "NCHW") -> Tensor:
+    """``x`` with zeros on the right and at the bottom, so that height and width are multiples of ``multiple``."""
+    if multiple == 1:
+        return x
+    height, width = spatial_size(x, data_format)
+    return pad(x, [0, -width % multiple, 0, -height % multiple], data_format)
+
+
+def pad(x: Tensor, amounts: Sequence[Any], data_format: str = "NCHW") -> Tensor:
+    """``x`` with zeros on the left, on the right, at the top and at the bottom.
+
+    Args:
+        amounts: how many columns and rows, in that order: integers or scalar tensors (see :func:`spatial_size`).
+    """
+    if all(isinstance(amount, int) for amount in amounts):
+        return F.pad(x, list(amounts), data_format=data_format) if any(amounts) else x
+    zero = paddle.zeros([], "int32")
+    scalars = [zero + (a if isinstance(a, int) else paddle.cast(a, "int32")) for a in amounts]
+    return F.pad(x, paddle.stack(scalars), data_format=data_format)
+
+
+def crop_to(x: Tensor, size_hw: Sequence[Any], data_format: str = "NCHW") -> Tensor:
+    """The upper left ``size_hw`` of ``x``."""
+    height, width = size_hw
+    return x[:, :, :height, :width] if check_data_format(data_format) == "NCHW" else x[:, :height, :width]

@@ -7,24 +7,14 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import (
-    ASPP,
-    ConvBNAct,
-    SeparableConvBNAct,
-    channel_axis,
-    check_data_format,
-    from_nchw,
-    resize,
-    spatial_size,
-    to_nchw,
-)
+from dygraph.layers import ASPP, ConvBNAct, SeparableConvBNAct, channel_axis, resize_like
 from dygraph.layers.start import load_if_given
-from dygraph.models.features import pick_features
+from dygraph.models.base import BackboneNetwork
 from shared.registry import MODELS
 
 
 @MODELS.register()
-class DeepLabV3P(nn.Layer):
+class DeepLabV3P(BackboneNetwork):
     """Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation",
     https://arxiv.org/abs/1802.02611
 
@@ -56,12 +46,8 @@ class DeepLabV3P(nn.Layer):
         aspp_use_sep_conv: bool = True,
         decoder_use_sep_conv: bool = True,
     ) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.backbone_indices = pick_features(backbone, backbone_indices, count=2)
-        self.align_corners = align_corners
-        self.data_format = check_data_format(data_format)
-        fine, coarse = (backbone.feature_channels[i] for i in self.backbone_indices)
+        super().__init__(backbone, backbone_indices, 2, align_corners, data_format)
+        fine, coarse = self.in_channels
         self.head = DeepLabV3PHead(
             ASPP(
                 coarse,
@@ -75,17 +61,13 @@ class DeepLabV3P(nn.Layer):
         )
         load_if_given(self, pretrained)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        size_hw = spatial_size(x)
-        features = self.backbone(from_nchw(x, self.data_format))
-        fine, coarse = (features[i] for i in self.backbone_indices)  # H/4 and H/output_stride
-        logits = self.head(fine, coarse)  # [N, K, H/4, W/4], or NHWC
-        logits = to_nchw(logits, self.data_format)
-        return [resize(logits, size_hw, self.align_corners)]  # [N, K, H, W]
+    def logit_maps(self, x: Tensor) -> list[Tensor]:
+        fine, coarse = self.features(x)  # H/4 and H/output_stride
+        return [self.head(fine, coarse)]  # [N, K, H/4, W/4]
 
 
 @MODELS.register()
-class DeepLabV3(nn.Layer):
+class DeepLabV3(BackboneNetwork):
     """Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", https://arxiv.org/abs/1706.05587
 
     Differs from the paper: a ResNet-vd backbone; dropout 0.1 after the pyramid.
@@ -104,22 +86,15 @@ class DeepLabV3(nn.Layer):
         pretrained: str | None = None,
         data_format: str = "NCHW",
     ) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.backbone_indices = pick_features(backbone, backbone_indices, count=1)
-        self.align_corners = align_corners
-        self.data_format = check_data_format(data_format)
-        coarse = backbone.feature_channels[self.backbone_indices[0]]
+        super().__init__(backbone, backbone_indices, 1, align_corners, data_format)
+        (coarse,) = self.in_channels
         pyramid = ASPP(coarse, aspp_out_channels, aspp_ratios, align_corners=align_corners, data_format=data_format)
         self.head = DeepLabV3Head(pyramid, aspp_out_channels, num_classes, data_format)
         load_if_given(self, pretrained)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        size_hw = spatial_size(x)
-        features = self.backbone(from_nchw(x, self.data_format))
-        logits = self.head(features[self.backbone_indices[0]])  # [N, K, h, w], or NHWC
-        logits = to_nchw(logits, self.data_format)
-        return [resize(logits, size_hw, self.align_corners)]  # [N, K, H, W]
+    def logit_maps(self, x: Tensor) -> list[Tensor]:
+        (coarse,) = self.features(x)
+        return [self.head(coarse)]  # [N, K, H/output_stride, W/output_stride]
 
 
 class DeepLabV3PHead(nn.Layer):
@@ -173,7 +148,7 @@ class Decoder(nn.Layer):
 
     def forward(self, x: Tensor, fine: Tensor) -> Tensor:
         fine = self.conv_bn_relu1(fine)  # [N, 48, H/4, W/4]
-        x = resize(x, spatial_size(fine, self.data_format), self.align_corners, self.data_format)
+        x = resize_like(x, fine, self.align_corners, self.data_format)
         x = paddle.concat([x, fine], axis=channel_axis(self.data_format))  # [N, 304, H/4, W/4]
         x = self.conv_bn_relu3(self.conv_bn_relu2(x))  # [N, 256, H/4, W/4]
         return self.conv(x)  # [N, K, H/4, W/4]

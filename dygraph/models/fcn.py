@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from paddle import ParamAttr, Tensor, nn
 
-from dygraph.layers import ConvBNAct, check_data_format, from_nchw, resize, spatial_size, to_nchw
+from dygraph.layers import ConvBNAct
 from dygraph.layers.start import load_if_given
-from dygraph.models.features import pick_features
+from dygraph.models.base import BackboneNetwork
 from shared.registry import MODELS
 
 
 @MODELS.register()
-class FCN(nn.Layer):
+class FCN(BackboneNetwork):
     """Long et al., "Fully Convolutional Networks for Semantic Segmentation", https://arxiv.org/abs/1411.4038
 
     Differs from the paper: the backbone is a modern one, usually HRNet, whose single feature already joins all
@@ -42,21 +42,14 @@ class FCN(nn.Layer):
         bias: bool = True,
         data_format: str = "NCHW",
     ) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.backbone_indices = pick_features(backbone, backbone_indices, count=1)
-        self.align_corners = align_corners
-        self.data_format = check_data_format(data_format)
-        in_channels = backbone.feature_channels[self.backbone_indices[0]]
+        super().__init__(backbone, backbone_indices, 1, align_corners, data_format)
+        (in_channels,) = self.in_channels
         self.head = FCNHead(num_classes, in_channels, channels or in_channels, bias, data_format)
         load_if_given(self, pretrained)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        size_hw = spatial_size(x)
-        features = self.backbone(from_nchw(x, self.data_format))
-        logits = self.head(features[self.backbone_indices[0]])  # [N, K, h, w], or NHWC
-        logits = to_nchw(logits, self.data_format)
-        return [resize(logits, size_hw, self.align_corners)]  # [N, K, H, W]
+    def logit_maps(self, x: Tensor) -> list[Tensor]:
+        (feature,) = self.features(x)
+        return [self.head(feature)]  # [N, K, h, w]
 
 
 class FCNHead(nn.Layer):

@@ -10,33 +10,36 @@ Run it in an environment of its own::
 
 Every case of ``cases.py`` becomes ``tests/fixtures/paddleseg/<case>.json``: the names and shapes of the network's
 ``state_dict()``, and samples of its float64 logits with the weights and inputs of ``fixed_weights.py``. In training
-mode dropout is off and batch normalisation uses the statistics of the batch.
+mode dropout is off and batch normalisation uses the statistics of the batch. ``losses`` and ``edges`` are cases too.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import paddle
 from paddleseg import models
-from paddleseg.models import backbones, losses
+from paddleseg.models import backbones
 
 from scripts.oracle.cases import CASES, NUM_CLASSES, Case
 from scripts.oracle.fixed_weights import fixed_array, fixed_input, sample, to_tree
-from scripts.oracle.loss_cases import LOSS_CASES, loss_inputs
+from scripts.oracle.record_losses import record_edges, record_losses
 
+paddle_concat = paddle.concat
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "paddleseg"
 
 
 def main(names: list[str]) -> None:
     paddle.set_default_dtype("float64")
+    paddle.concat = concat_scalars
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in names or [*CASES, "losses"]:
-        record = record_losses() if name == "losses" else record_case(CASES[name])
+    others = {"losses": record_losses, "edges": record_edges}
+    for name in names or [*CASES, *others]:
+        record = others[name]() if name in others else record_case(CASES[name])
         path = FOLDER / f"{name}.json"
         path.write_text(json.dumps(record, separators=(",", ":")) + "\n")
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
@@ -51,55 +54,47 @@ def record_case(case: Case) -> dict[str, Any]:
 
 def record_run(case: Case, shape: tuple[int, ...], align_corners: bool, training: bool) -> dict[str, Any]:
     network = build(case, align_corners)
+    network.to(dtype="float64")  # some layers create float32 parameters whatever the default
     for key, value in network.state_dict().items():
         value.set_value(fixed_array(key, value.shape))
     network.train() if training else network.eval()
     for layer in network.sublayers():
-        if isinstance(layer, paddle.nn.Dropout):
+        if isinstance(layer, (paddle.nn.Dropout, paddle.nn.Dropout2D)):
             layer.p = 0.0
     with paddle.no_grad():
-        logits = network(paddle.to_tensor(fixed_input(shape)))
+        logits = list(network(paddle.to_tensor(fixed_input(shape))))
+    logits.insert(0, logits.pop(case.main))
     run = {"input": list(shape), "align_corners": align_corners, "training": training}
-    return {**run, "logits": [sample(x.numpy()) for x in logits]}
+    return {**run, "logits": [described(x) for x in logits]}
+
+
+def described(output: Any) -> Any:
+    """A sample of one map; of a pair of maps (segmentation and edge) a list of both."""
+    return [described(x) for x in output] if isinstance(output, (list, tuple)) else sample(output.numpy())
+
+
+def concat_scalars(x: Any, axis: int = 0, name: str | None = None) -> paddle.Tensor:
+    """``paddle.concat`` as ISANet calls it, with scalars, and GSCNN, with mixed types: Paddle 2.6.2 refuses both."""
+    if isinstance(x, (list, tuple)):
+        if any(isinstance(one, paddle.Tensor) and one.dtype == paddle.float64 for one in x):
+            x = [one.astype("float64") for one in x]
+        x = [one.reshape([1]) if isinstance(one, paddle.Tensor) and one.ndim == 0 else one for one in x]
+    return paddle_concat(x, axis, name)
 
 
 def build(case: Case, align_corners: bool) -> paddle.nn.Layer:
-    backbone_args = dict(case.backbone)
-    backbone_type = backbone_args.pop("type")
-    if backbone_type.startswith("HRNet"):
-        backbone_args["align_corners"] = align_corners
+    arguments = {"num_classes": NUM_CLASSES, "align_corners": align_corners}
+    if case.backbone is not None:
+        backbone_args = dict(case.backbone)
+        backbone = getattr(backbones, backbone_args.pop("type"))
+        if backbone.__name__.startswith("HRNet"):
+            backbone_args["align_corners"] = align_corners
+        arguments["backbone"] = backbone(**backbone_args)
     model_args = dict(case.model)
-    model_type = model_args.pop("type")
-    backbone = getattr(backbones, backbone_type)(**backbone_args)
-    return getattr(models, model_type)(
-        num_classes=NUM_CLASSES, backbone=backbone, align_corners=align_corners, **model_args
-    )
-
-
-def record_losses() -> list[dict[str, Any]]:
-    """Values and gradients of the losses on one small batch, float32, the only type all of them take."""
-    paddle.set_default_dtype("float32")
-    records = []
-    for name, arguments, kind in LOSS_CASES:
-        logits, labels = loss_inputs(kind)
-        x = paddle.to_tensor(logits.astype(np.float32), stop_gradient=False)
-        value = getattr(losses, name)(**prepared(name, arguments))(x, paddle.to_tensor(labels))
-        total = sum(value) if isinstance(value, (list, tuple)) else value
-        total.backward()
-        gradient = sample(np.asarray(x.grad.numpy()), count=61)
-        records.append({"loss": name, "args": arguments, "input": kind, "value": float(total), "grad": gradient})
-    return records
-
-
-def prepared(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """PaddleSeg takes a BCE weight as a tensor and nested losses as objects."""
-    arguments = dict(arguments)
-    if name == "BCELoss" and isinstance(arguments.get("weight"), float):
-        arguments["weight"] = paddle.to_tensor([arguments["weight"]])
-    if name == "MixedLoss":
-        nested = [dict(spec) for spec in arguments["losses"]]
-        arguments["losses"] = [getattr(losses, spec.pop("type"))(**spec) for spec in nested]
-    return arguments
+    model = getattr(models, case.recorded_as or model_args["type"])
+    del model_args["type"]
+    known = inspect.signature(model.__init__).parameters
+    return model(**{key: value for key, value in arguments.items() if key in known}, **model_args)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import paddle
 from dygraph.build import build_model
 from scripts.oracle.cases import CASES, NUM_CLASSES, Case
 from scripts.oracle.fixed_weights import fixed_array
+from shared.registry import MODELS
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "paddleseg"
 
@@ -39,11 +40,15 @@ def recorded(name: str) -> Any:
 
 
 def case_spec(case: Case, align_corners: bool = False) -> dict[str, Any]:
-    """The ``model:`` block of a case."""
-    backbone = dict(case.backbone)
-    if backbone["type"].startswith("HRNet"):
-        backbone["align_corners"] = align_corners
-    return {**case.model, "num_classes": NUM_CLASSES, "align_corners": align_corners, "backbone": backbone}
+    """The ``model:`` block of a case; ``align_corners`` goes where the network takes it."""
+    spec = {**case.model, "num_classes": NUM_CLASSES}
+    if "align_corners" in MODELS.parameters(spec["type"]):
+        spec["align_corners"] = align_corners
+    if case.backbone is not None:
+        spec["backbone"] = dict(case.backbone)
+        if spec["backbone"]["type"].startswith("HRNet"):
+            spec["backbone"]["align_corners"] = align_corners
+    return spec
 
 
 def build_case(name: str, align_corners: bool, dtype: str = "float64") -> paddle.nn.Layer:
@@ -62,17 +67,26 @@ def fill(network: paddle.nn.Layer) -> paddle.nn.Layer:
 def without_dropout(network: paddle.nn.Layer) -> paddle.nn.Layer:
     """Dropout draws from a generator of its own in either mode; comparisons do without."""
     for layer in network.sublayers():
-        if isinstance(layer, paddle.nn.Dropout):
+        if isinstance(layer, (paddle.nn.Dropout, paddle.nn.Dropout2D)):
             layer.p = 0.0
     return network
 
 
-def run(network: paddle.nn.Layer, images: np.ndarray, training: bool) -> np.ndarray:
-    """The main logits."""
+def run_all(network: paddle.nn.Layer, images: np.ndarray, training: bool) -> list[Any]:
+    """Every map of logits, main ones first; a pair of maps stays a list of two."""
     network.train() if training else network.eval()
     dtype = network.parameters()[0].numpy().dtype
     with paddle.no_grad():
-        return network(paddle.to_tensor(images.astype(dtype)))[0].numpy()
+        return [_as_arrays(maps) for maps in network(paddle.to_tensor(images.astype(dtype)))]
+
+
+def _as_arrays(maps: Any) -> Any:
+    return [_as_arrays(x) for x in maps] if isinstance(maps, (list, tuple)) else maps.numpy()
+
+
+def run(network: paddle.nn.Layer, images: np.ndarray, training: bool) -> np.ndarray:
+    """The main logits."""
+    return run_all(network, images, training)[0]
 
 
 @contextmanager

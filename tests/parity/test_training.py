@@ -1,4 +1,4 @@
-"""Forward, loss, gradients and training steps of the two modes: equal bits in float32 and float64, with dropout."""
+"""Forward, loss, gradients and training steps of the two modes: equal bits for every network, with dropout."""
 
 from __future__ import annotations
 
@@ -6,55 +6,39 @@ import numpy as np
 import pytest
 
 from shared.config.run_config import Component, LossTerm, OptimizerConfig
+from shared.registry import MODELS
 from tests.parity import ladder
+from tests.zoo import ZOO
 
-SMALL = {
-    "fcn_hrnet_w18_small": {"type": "FCN", "backbone": {"type": "HRNet_W18_Small_V1"}},
-    "deeplabv3p_resnet18": {"type": "DeepLabV3P", "backbone": {"type": "ResNet18_vd", "output_stride": 8}},
-}
-RECIPES = {
-    "fcn_hrnet_w18": {"type": "FCN", "backbone": {"type": "HRNet_W18"}},
-    "fcn_hrnet_w48": {"type": "FCN", "backbone": {"type": "HRNet_W48"}},
-    "deeplabv3p_resnet50": {
-        "type": "DeepLabV3P",
-        "backbone": {"type": "ResNet50_vd", "output_stride": 8, "multi_grid": [1, 2, 4]},
-        "aspp_ratios": [1, 12, 24, 36],
-    },
-    "deeplabv3_resnet50": {"type": "DeepLabV3", "backbone": {"type": "ResNet50_vd", "output_stride": 8}},
-}
+#: Small networks in the default run: between them every kind of layer and loss that a recipe has.
+CORE = ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet", "GSCNN", "DecoupledSegNet", "SFNet", "UNet")
+FCN_SMALL = ZOO["FCN"].small_spec
 SHAPE = (2, 3, 49, 65)
 
 
-def _slow(name):
-    """Slow; and the largest network never in two processes at once, for the memory it takes (up to 12 GB)."""
-    return [pytest.mark.slow, *([pytest.mark.xdist_group("large")] if name == "fcn_hrnet_w48" else [])]
+def _networks(fast):
+    """Every architecture of the registry; those outside ``fast`` are slow."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in sorted(MODELS)]
 
 
-FAST = [pytest.param(name, dtype, id=f"{name}-{dtype}") for name in SMALL for dtype in ("float32", "float64")]
-SLOW = [
-    pytest.param(name, dtype, id=f"{name}-{dtype}", marks=_slow(name))
-    for name in RECIPES
-    for dtype in ("float32", "float64")
-]
-
-
-@pytest.mark.parametrize(("name", "dtype"), FAST + SLOW)
-def test_parity_ladder(name, dtype):
+def _climb(spec, losses, dtype="float32", data_format="NCHW", unused=()):
+    """Forward, gradients, one step, four more: both modes have the same bits at each rung."""
     with ladder.default_dtype(dtype):
-        pair = ladder.make_pair({**SMALL, **RECIPES}[name], SHAPE, dtype)
+        pair = ladder.make_pair(spec, SHAPE, dtype, losses, data_format=data_format)
         images, labels = ladder.images_and_labels(SHAPE, dtype)
-        assert pair.static.logits(images).dtype == np.dtype(dtype)
-        assert ladder.differences({"logits": pair.eager.logits(images)}, {"logits": pair.static.logits(images)}) == []
-        assert np.array_equal(pair.eager.class_ids(images), pair.static.class_ids(images))
+        _same_inference(pair, images, dtype)
 
         gradients = ladder.eager_gradients(pair, images, labels)
-        assert len(gradients) == sum(not p.stop_gradient for p in pair.eager.network.parameters())
-        assert all(np.any(value) for key, value in gradients.items() if key.endswith("conv.weight"))
+        read = [k for k, p in pair.eager.network.named_parameters() if not (p.stop_gradient or k.startswith(unused))]
+        assert set(gradients) == set(read)
+        assert sum(np.any(value) for value in gradients.values()) > 0.9 * len(gradients)
         assert ladder.differences(gradients, ladder.static_gradients(pair, images, labels)) == []
         assert ladder.differences(pair.eager.state().model, pair.static.state().model) == [], "before the first step"
 
         start = pair.eager.state().model
-        assert ladder.steps(pair.eager, SHAPE, 1, dtype) == ladder.steps(pair.static, SHAPE, 1, dtype)
+        first = ladder.steps(pair.eager, SHAPE, 1, dtype)
+        assert all(np.isfinite([first[0].loss, *first[0].terms]))
+        assert first == ladder.steps(pair.static, SHAPE, 1, dtype)
         assert ladder.state_differences(pair.eager.state(), pair.static.state()) == []
         assert ladder.differences(start, pair.eager.state().model), "the step moved nothing"
 
@@ -63,11 +47,39 @@ def test_parity_ladder(name, dtype):
         assert np.array_equal(pair.eager.class_ids(images), pair.static.class_ids(images))
 
 
-@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(n, marks=_slow(n)) for n in RECIPES)])
-def test_parity_nhwc(name):
-    pair = ladder.make_pair({**SMALL, **RECIPES}[name], SHAPE, data_format="NHWC")
-    assert ladder.steps(pair.eager, SHAPE, 2) == ladder.steps(pair.static, SHAPE, 2)
-    assert ladder.state_differences(pair.eager.state(), pair.static.state()) == []
+def _same_inference(pair, images, dtype):
+    """Logits of two sizes from one inference Program."""
+    for batch in (images, images[:1, :, :33, :56]):
+        eager, static = pair.eager.logits(batch), pair.static.logits(batch)
+        assert static.dtype == np.dtype(dtype)
+        assert ladder.differences({"logits": eager}, {"logits": static}) == []
+    assert np.array_equal(pair.eager.class_ids(images), pair.static.class_ids(images))
+
+
+@pytest.mark.parametrize("name", _networks(fast=CORE))
+def test_parity_small_networks(name):
+    _climb(ZOO[name].small_spec, ZOO[name].losses, unused=ZOO[name].unused)
+
+
+@pytest.mark.parametrize("name", _networks(fast=("FCN", "DeepLabV3P")))
+def test_parity_small_networks_nhwc(name):
+    _climb(ZOO[name].small_spec, ZOO[name].losses, data_format="NHWC", unused=ZOO[name].unused)
+
+
+@pytest.mark.parametrize("name", ["FCN", "DeepLabV3P"])
+def test_parity_float64(name):
+    _climb(ZOO[name].small_spec, ZOO[name].losses, "float64")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in sorted(MODELS) if ZOO[name].small])
+def test_parity_recipes(name):
+    _climb(ZOO[name].recipe, ZOO[name].losses, unused=ZOO[name].unused)
+
+
+@pytest.mark.slow
+def test_parity_fcn_hrnet_w48():
+    _climb({"type": "FCN", "backbone": {"type": "HRNet_W48"}}, ZOO["FCN"].losses)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +92,7 @@ def test_parity_nhwc(name):
     ids=["nesterov", "adam", "adamw"],
 )
 def test_parity_optimizers(optimizer):
-    pair = ladder.make_pair(SMALL["fcn_hrnet_w18_small"], SHAPE, optimizer=optimizer)
+    pair = ladder.make_pair(FCN_SMALL, SHAPE, optimizer=optimizer)
     assert ladder.steps(pair.eager, SHAPE, 3) == ladder.steps(pair.static, SHAPE, 3)
     assert ladder.state_differences(pair.eager.state(), pair.static.state()) == []
     assert len(pair.eager.state().optimizer) == len(pair.static.state().optimizer) > 0
@@ -101,7 +113,7 @@ def _mixed() -> LossTerm:
     ids=["weighted", "ohem", "mixed"],
 )
 def test_parity_losses(term):
-    pair = ladder.make_pair(SMALL["fcn_hrnet_w18_small"], SHAPE, losses=(term,))
+    pair = ladder.make_pair(FCN_SMALL, SHAPE, losses=(term,))
     assert ladder.steps(pair.eager, SHAPE, 2) == ladder.steps(pair.static, SHAPE, 2)
     assert ladder.state_differences(pair.eager.state(), pair.static.state()) == []
 
@@ -116,7 +128,7 @@ def test_parity_losses(term):
     ids=["decay", "momentum", "coefficient"],
 )
 def test_value_a_planted_fault_turns_the_ladder_red(fault):
-    spec = SMALL["fcn_hrnet_w18_small"]
+    spec = FCN_SMALL
     sound, faulty = ladder.make_pair(spec, SHAPE), ladder.make_pair(spec, SHAPE, **fault)
     ladder.steps(sound.eager, SHAPE, 2)
     ladder.steps(faulty.static, SHAPE, 2)

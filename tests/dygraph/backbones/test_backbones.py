@@ -28,6 +28,21 @@ TENSORS_AND_PARAMETERS = {  # PaddleSeg 2.8.0's
     "ResNet50_vd": (275, 23_580_512),
     "ResNet101_vd": (530, 42_624_864),
     "ResNet152_vd": (785, 58_314_592),
+    "MobileNetV3_small_x0_35": (206, 126_026),
+    "MobileNetV3_small_x0_5": (206, 244_080),
+    "MobileNetV3_small_x0_75": (206, 517_546),
+    "MobileNetV3_small_x1_0": (206, 876_222),
+    "MobileNetV3_small_x1_25": (206, 1_350_770),
+    "MobileNetV3_small_x1_0_os8": (206, 876_222),
+    "MobileNetV3_large_x0_35": (262, 381_680),
+    "MobileNetV3_large_x0_5": (262, 750_070),
+    "MobileNetV3_large_x0_75": (262, 1_638_816),
+    "MobileNetV3_large_x1_0": (262, 2_837_398),
+    "MobileNetV3_large_x1_25": (262, 4_412_148),
+    "MobileNetV3_large_x1_0_os8": (262, 2_837_398),
+    "Xception41_deeplab": (420, 25_035_872),
+    "Xception65_deeplab": (660, 38_052_512),
+    "Xception71_deeplab": (730, 40_488_712),
 }
 
 
@@ -47,6 +62,12 @@ def test_value_tensors_and_parameters(name):
         ("HRNet_W18_Small_V2", {}),
         *[("ResNet18_vd", {"output_stride": s}) for s in (8, 16, 32, None)],
         ("ResNet50_vd", {"output_stride": 8, "multi_grid": [1, 2, 4]}),
+        ("MobileNetV3_large_x0_35", {}),
+        ("MobileNetV3_small_x1_25", {}),
+        ("MobileNetV3_large_x1_0_os8", {}),
+        ("MobileNetV3", {"size": "small", "scale": 0.5, "output_stride": 16}),
+        *[("Xception41_deeplab", {"output_stride": s}) for s in (8, 16, 32)],
+        ("Xception71_deeplab", {}),
     ],
 )
 def test_shape_features_are_as_declared(name, arguments, data_format):
@@ -94,17 +115,81 @@ def test_value_first_weights():
     resnet = backbones.ResNet18_vd().state_dict()
     kernel = resnet["bb_1_0.conv1._conv.weight"].numpy()  # 128 channels in, 3x3
     assert kernel.std() == pytest.approx(math.sqrt(2 / (9 * 128)), rel=0.05)
-    for state in (hrnet, resnet):
+    mobilenet = backbones.MobileNetV3_large_x1_0().state_dict()
+    kernel = mobilenet["blocks.6.bottleneck_conv.conv.weight"].numpy()  # depthwise, 240 channels, 3x3
+    assert kernel.std() == pytest.approx(math.sqrt(2 / (9 * 240)), rel=0.1)
+    xception = backbones.Xception41_deeplab().state_dict()
+    kernel = xception["xception_41/middle_flow/block3._conv2._conv2.weight"].numpy()  # 728 channels in, 1x1
+    assert kernel.std() == pytest.approx(math.sqrt(2 / 728), rel=0.05)
+    norms = dict.fromkeys(("_batch_norm.weight", ".bn.weight", "._bn.weight", "._bn1.weight", "._bn2.weight"), 1)
+    constants = {**norms, "_variance": 1, "_mean": 0, ".bias": 0}
+    for state in (hrnet, resnet, mobilenet, xception):
         for key, value in state.items():
-            constants = {"_batch_norm.weight": 1, "_variance": 1, "_mean": 0, ".bias": 0}
             for ending, constant in constants.items():
                 if key.endswith(ending):
                     assert (value.numpy() == constant).all(), key
 
 
+@pytest.mark.parametrize(
+    ("size", "output_stride", "channels", "strides"),  # PaddleSeg 2.8.0's; output stride 16 is not in it
+    [
+        ("large", 32, [24, 40, 112, 160], [4, 8, 16, 32]),
+        ("large", 16, [24, 40, 112, 160], [4, 8, 16, 16]),
+        ("large", 8, [24, 40, 112, 160], [4, 8, 8, 8]),
+        ("small", 8, [16, 24, 48, 96], [4, 8, 8, 8]),
+    ],
+)
+def test_value_mobilenetv3_declared(size, output_stride, channels, strides):
+    with paddle.LazyGuard():
+        network = backbones.MobileNetV3(size, output_stride=output_stride)
+    assert (network.feature_channels, network.feature_strides) == (channels, strides)
+
+
+@pytest.mark.parametrize(
+    ("size", "output_stride", "strides", "dilations"),  # those of output stride 8 are PaddleSeg 2.8.0's
+    [
+        ("large", 8, [1, 2, 1, 2, *[1] * 11], [*[1] * 7, *[2] * 6, 4, 4]),
+        ("large", 16, [1, 2, 1, 2, 1, 1, 2, *[1] * 8], [*[1] * 13, 2, 2]),
+        ("small", 8, [2, 2, *[1] * 9], [*[1] * 4, *[2] * 5, 4, 4]),
+        ("small", 32, [2, 2, 1, 2, *[1] * 4, 2, 1, 1], [1] * 11),
+    ],
+)
+def test_value_mobilenetv3_trades_strides_for_dilations(size, output_stride, strides, dilations):
+    with paddle.LazyGuard():
+        network = backbones.MobileNetV3(size, output_stride=output_stride)
+    depthwise = [block.bottleneck_conv.conv for block in network.blocks]
+    assert [conv._stride[0] for conv in depthwise] == strides
+    assert [conv._dilation[0] for conv in depthwise] == dilations
+
+
+@pytest.mark.parametrize("is_static", [False, True])
+def test_value_mobilenetv3_norms_do_not_decay(is_static):
+    moved = (_moved_static if is_static else _moved_eager)(
+        lambda: backbones.MobileNetV3_small_x0_35(), weight_decay=0.5, gradient=0.0
+    )
+    assert {key for key, distance in moved.items() if distance > 0} == {
+        key for key in moved if key.endswith((".conv.weight", ".conv1.weight", ".conv2.weight"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("layers", "output_stride", "actual"), [(41, 16, 16), (65, 8, 16), (65, 32, 32), (71, 16, 64), (71, 32, 128)]
+)
+def test_value_xception_says_what_its_stride_is(layers, output_stride, actual, caplog):
+    with paddle.LazyGuard():
+        network = backbones.XceptionDeeplab(layers, output_stride=output_stride)
+    assert network.feature_strides == [4, actual]
+    expected = (
+        f"Xception{layers}_deeplab: the coarse feature has stride {actual}, as in PaddleSeg, not the output_stride "
+        f"{output_stride}"
+    )
+    assert caplog.messages == ([] if actual == output_stride else [expected])
+
+
 @pytest.mark.parametrize("is_static", [False, True])
 def test_value_learning_rate_factors(is_static):
-    moved = (_moved_static if is_static else _moved_eager)([0.0, 0.5, 1.0, 2.0, 4.0])
+    factors = [0.0, 0.5, 1.0, 2.0, 4.0]
+    moved = (_moved_static if is_static else _moved_eager)(lambda: backbones.ResNet18_vd(lr_mult_list=factors))
     factors = {"conv1": 0.0, "bb_0": 0.5, "bb_1": 1.0, "bb_2": 2.0, "bb_3": 4.0}
     statistics = ("_mean", "_variance")
     for key, distance in moved.items():
@@ -112,25 +197,31 @@ def test_value_learning_rate_factors(is_static):
         assert distance == pytest.approx(expected, rel=1e-3), key
 
 
-def _sum_of_parameters(backbone):
-    """A loss whose gradient is 1 on every parameter."""
-    return sum(p.sum() for p in backbone.parameters() if not p.stop_gradient)
+def _optimizer(backbone, weight_decay):
+    trainable = [p for p in backbone.parameters() if not p.stop_gradient]
+    return paddle.optimizer.Momentum(1e-3, 0.0, parameters=trainable, weight_decay=weight_decay)
 
 
-def _moved_eager(factors):
-    backbone = backbones.ResNet18_vd(lr_mult_list=factors)
+def _loss(backbone, gradient):
+    """A loss whose gradient is ``gradient`` on every parameter."""
+    return sum(p.sum() for p in backbone.parameters() if not p.stop_gradient) * gradient
+
+
+def _moved_eager(build, weight_decay=None, gradient=1.0):
+    """How far one step moves each parameter."""
+    backbone = build()
     before = {k: v.numpy() for k, v in backbone.named_parameters()}
-    optimizer = paddle.optimizer.SGD(1e-3, parameters=backbone.parameters())
-    _sum_of_parameters(backbone).backward()
+    optimizer = _optimizer(backbone, weight_decay)
+    _loss(backbone, gradient).backward()
     optimizer.step()
     return {k: np.abs(v.numpy() - before[k]).max() for k, v in backbone.named_parameters()}
 
 
-def _moved_static(factors):
+def _moved_static(build, weight_decay=None, gradient=1.0):
     with static_mode() as (main, startup):
-        backbone = backbones.ResNet18_vd(lr_mult_list=factors)
-        optimizer = paddle.optimizer.SGD(1e-3, parameters=backbone.parameters())
-        optimizer.apply_gradients(optimizer.backward(_sum_of_parameters(backbone), parameters=backbone.parameters()))
+        backbone = build()
+        optimizer = _optimizer(backbone, weight_decay)
+        optimizer.apply_gradients(optimizer.backward(_loss(backbone, gradient)))
         executor = paddle.static.Executor(paddle.CPUPlace())
         executor.run(startup)
         scope = paddle.static.global_scope()
@@ -143,3 +234,19 @@ def _moved_static(factors):
 def test_error_se_needs_sixteen_channels():
     with pytest.raises(ValueError, match="16 channels, got 8"):
         backbones.HRNet(stage2_num_channels=[8, 16], has_se=True)
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments", "words"),
+    [
+        ("MobileNetV3", {"size": "tiny"}, "size must be one of .*large.*small.*, got 'tiny'"),
+        ("MobileNetV3", {"scale": 0}, "scale must be positive, got 0"),
+        ("MobileNetV3", {"output_stride": 4}, r"output_stride must be one of \[8, 16, 32\], got 4"),
+        ("XceptionDeeplab", {"layers": 50}, r"layers must be one of \[41, 65, 71\], got 50"),
+        ("Xception65_deeplab", {"output_stride": 4}, "output_stride must be 8, 16 or 32, got 4"),
+        ("Xception41_deeplab", {"data_format": "NCWH"}, "data_format must be one of NCHW, NHWC, got 'NCWH'"),
+    ],
+)
+def test_error_arguments(build, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        BACKBONES[build](**arguments)
