@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -46,6 +47,10 @@ class StaticPredictor:
         self.dtype = str(next(iter(self.initial.values())).dtype)
         self.place = place
         self.scope = static.Scope()
+        weakref.finalize(self, _empty, self.scope)  # Paddle keeps every Scope until the process ends
+        # Operators run one after the other, each on all threads: as fast on a CPU, and the one way in which two
+        # dropouts draw from the generator in the order of the Program.
+        paddle.set_flags({"FLAGS_new_executor_serial_run": True})
         with static_mode():
             self.executor = static.Executor(place)
 
@@ -155,3 +160,8 @@ class StaticStepper(StaticPredictor):
         self._write(self.training.names.model, state.model, "the checkpoint's model")
         if state.optimizer:
             self._write(self.training.names.optimizer, state.optimizer, "the checkpoint's optimizer")
+
+
+def _empty(scope: static.Scope) -> None:
+    """Give back the memory of a Scope's variables."""
+    scope.erase(scope.local_var_names())

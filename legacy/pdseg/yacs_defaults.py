@@ -91,8 +91,8 @@ _MODEL = {
     "MODEL.MULTI_LOSS_WEIGHT": Option([1.0], sequence(number(0))),
     "MODEL.DEFAULT_NORM_TYPE": Option("bn", text(), "this version builds batch norm ('bn') only"),
     "MODEL.DEFAULT_GROUP_NUMBER": Option(32, integer(), "groups belong to group norm, and only batch norm is built"),
-    "MODEL.DEFAULT_EPSILON": Option(1e-5, number(), "batch norm's epsilon is 1e-5 in every network of this version"),
-    "MODEL.BN_MOMENTUM": Option(0.9, number(), "batch norm's momentum is 0.9 in every network of this version"),
+    "MODEL.DEFAULT_EPSILON": Option(1e-5, number(), "batch norm's epsilon is the network's own: 1e-5, Xception's 1e-3"),
+    "MODEL.BN_MOMENTUM": Option(0.9, number(), "batch norm's momentum is the network's own: 0.9, Xception's 0.99"),
     "MODEL.HRNET.STAGE2.NUM_CHANNELS": Option([40, 80], sequence(integer(1), 2)),
     "MODEL.HRNET.STAGE2.NUM_MODULES": Option(1, integer(1)),
     "MODEL.HRNET.STAGE3.NUM_CHANNELS": Option([40, 80, 160], sequence(integer(1), 3)),
@@ -108,7 +108,7 @@ _MODEL = {
     "MODEL.DEEPLAB.DECODER_USE_SEP_CONV": Option(True, boolean()),
     "MODEL.DEEPLAB.ENCODER_WITH_ASPP": Option(True, boolean(), _STANDARD_DECODER),
     "MODEL.DEEPLAB.ENABLE_DECODER": Option(True, boolean(), _STANDARD_DECODER),
-    "MODEL.DEEPLAB.DEPTH_MULTIPLIER": Option(1.0, number(), "it belongs to the mobilenet backbones, not built here"),
+    "MODEL.DEEPLAB.DEPTH_MULTIPLIER": Option(1.0, _POSITIVE),  # of the mobilenet backbones
     "MODEL.DEEPLAB.BACKBONE_LR_MULT_LIST": Option(None, optional(sequence(number(0), 5))),  # stem and four stages
     "MODEL.DEEPLAB.ENCODER.ASPP_RATIOS": Option(None, optional(sequence(integer(1), 3))),
     "MODEL.DEEPLAB.ENCODER.ASPP_CONVS_FILTERS": Option(256, integer(1)),
@@ -118,6 +118,11 @@ _MODEL = {
     "MODEL.DEEPLAB.DECODER.USE_SUM_MERGE": Option(False, boolean(), _STANDARD_DECODER),
     "MODEL.DEEPLAB.DECODER.CONV_FILTERS": Option(256, integer(), _STANDARD_DECODER),
     "MODEL.DEEPLAB.DECODER.OUTPUT_IS_LOGITS": Option(False, boolean(), _STANDARD_DECODER),
+    "MODEL.UNET.UPSAMPLE_MODE": Option("bilinear", text(empty=False)),  # anything else: transposed convolutions
+    "MODEL.PSPNET.DEPTH_MULTIPLIER": Option(1.0, number(), "ResNet-vd has its published widths only; remove the key"),
+    "MODEL.PSPNET.LAYERS": Option(50, choice(50, 101)),
+    "MODEL.OCR.OCR_MID_CHANNELS": Option(512, integer(1)),
+    "MODEL.OCR.OCR_KEY_CHANNELS": Option(256, integer(1)),
 }
 
 _SOLVER = {
@@ -141,7 +146,7 @@ _SOLVER = {
     "SOLVER.LOSS_WEIGHT.DICE_LOSS": Option(1.0, number(0)),
     "SOLVER.LOSS_WEIGHT.BCE_LOSS": Option(1.0, number(0)),
     "SOLVER.LOSS_WEIGHT.LOVASZ_SOFTMAX_LOSS": Option(1.0, number(0)),
-    "SOLVER.LOSS_WEIGHT.LOVASZ_HINGE_LOSS": Option(1.0, number(0), "this version does not have lovasz_hinge_loss yet"),
+    "SOLVER.LOSS_WEIGHT.LOVASZ_HINGE_LOSS": Option(1.0, number(0)),
     "SOLVER.CROSS_ENTROPY_WEIGHT": Option(None, optional(either(sequence(number(0)), choice("dynamic")))),
 }
 
@@ -176,7 +181,7 @@ SECTIONS: frozenset[str] = frozenset(key.rsplit(".", n)[0] for key in OPTIONS fo
 
 _COUNTED = "images are counted from the list; remove the key"
 _LAUNCHED = "fleetrun decides this when it starts the processes; remove the key"
-_NOT_BUILT = "the static mode cannot build this network yet; remove the section"
+_NO_NETWORK = "this version does not have this network; remove the section"
 
 #: Keys PaddleSeg has and this toolkit does without, and what the user does about one.
 RETIRED: Mapping[str, str] = {
@@ -186,12 +191,9 @@ RETIRED: Mapping[str, str] = {
     "DATASET.VAL_TOTAL_IMAGES": _COUNTED,
     "DATASET.TEST_TOTAL_IMAGES": _COUNTED,
     "SLIM": "pruning, distillation and quantisation are not part of the static mode; remove the section",
-    "MODEL.UNET": _NOT_BUILT,
-    "MODEL.ICNET": _NOT_BUILT,
-    "MODEL.PSPNET": _NOT_BUILT,
-    "MODEL.FAST_SCNN": _NOT_BUILT,
-    "MODEL.OCR": _NOT_BUILT,
-    "MODEL.LANENET": _NOT_BUILT,
+    "MODEL.ICNET": _NO_NETWORK,
+    "MODEL.FAST_SCNN": "fast_scnn has no options; remove the section",
+    "MODEL.LANENET": _NO_NETWORK,
 }
 
 

@@ -60,7 +60,9 @@ def read_ignore_index(values: Mapping[str, Any], findings: Findings) -> int:
     return DEFAULT_IGNORE_INDEX if found is None else found
 
 
-def read_dataset(name: str, spec: Any, num_classes: int | None, findings: Findings) -> DatasetConfig | None:
+def read_dataset(
+    name: str, spec: Any, num_classes: int | None, findings: Findings, edges_read: bool = False
+) -> DatasetConfig | None:
     """A data set with its transforms; ``mode`` and ``num_classes`` are filled in where the constructor takes them.
 
     Args:
@@ -68,22 +70,26 @@ def read_dataset(name: str, spec: Any, num_classes: int | None, findings: Findin
         spec: the block; None where the config has none.
         num_classes: of the run.
         findings: takes the problems.
+        edges_read: whether a loss reads the edges of this data set's labels.
     """
     if spec is None:
         return None
     before = len(findings)
     steps: tuple[Component, ...] = ()
-    to_rgb = True
+    to_rgb, edge = True, edges_read
     if isinstance(spec, Mapping):
         steps = read_transforms(spec.get("transforms"), f"{name}.transforms", findings)
-        if "to_rgb" in spec:
-            to_rgb = Section({"to_rgb": spec["to_rgb"]}, name, findings).take("to_rgb", "bool", True)
-        spec = {k: v for k, v in spec.items() if k not in ("transforms", "to_rgb")}
+        section = Section(spec, name, findings)
+        to_rgb = section.take("to_rgb", "bool", True)
+        edge = section.take("edge", "bool", edges_read)
+        if edges_read and not edge:
+            section.problem("edge", "is false, but a loss reads edges (edge_label: true); remove the key or the loss")
+        spec = {k: v for k, v in spec.items() if k not in ("transforms", "to_rgb", "edge")}
         spec = {**_defaults(spec, name, num_classes), **spec}
     findings.extend(check_component(DATASETS, spec, name))
     if len(findings) > before:
         return None
-    return DatasetConfig(as_component(spec), steps, to_rgb)
+    return DatasetConfig(as_component(spec), steps, to_rgb, edge)
 
 
 def _defaults(spec: Mapping[str, Any], name: str, num_classes: int | None) -> dict[str, Any]:

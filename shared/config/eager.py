@@ -16,7 +16,7 @@ from shared.config.learning_rate import read_schedule
 from shared.config.overrides import apply_overrides, parse_opts
 from shared.config.run_config import Component, LossTerm, PrecisionConfig, ReaderConfig, RunConfig, TrainConfig
 from shared.config.section import Findings, Section
-from shared.config.solver import read_losses, read_optimizer
+from shared.config.solver import read_losses, read_optimizer, reads_edges
 from shared.config.yaml_file import ConfigTree, load_config_file, origin_of
 from shared.errors import ConfigError
 
@@ -96,7 +96,9 @@ def _read(tree: ConfigTree, findings: Findings, path: str) -> RunConfig | None:
         sections["optimizer"], findings
     )
     schedule = read_schedule(values, train.iters, findings)
-    train_data = read_dataset("train_dataset", sections["train_dataset"], num_classes, findings)
+    train_data = read_dataset(
+        "train_dataset", sections["train_dataset"], num_classes, findings, reads_edges(losses or ())
+    )
     val_data = read_dataset("val_dataset", sections["val_dataset"], num_classes, findings)
     evaluation = read_evaluation(sections["test_config"], findings)
     if findings or model is None or not losses or not optimizer or num_classes is None:

@@ -112,6 +112,7 @@ def _dataset(config: DatasetConfig | None, defaults: bool) -> dict[str, Any] | N
     return {
         **component_values(DATASETS, config.dataset, defaults),
         "to_rgb": config.to_rgb,
+        "edge": config.edge,
         "transforms": [component_values(TRANSFORMS, t, defaults) for t in config.transforms],
     }
 
@@ -198,4 +199,4 @@ def _tuples(value: Any) -> Any:
 
 def _dataset_from(values: Mapping[str, Any]) -> DatasetConfig:
     steps = tuple(Component.from_dict(t) for t in values["transforms"])
-    return DatasetConfig(Component.from_dict(values["dataset"]), steps, values["to_rgb"])
+    return DatasetConfig(Component.from_dict(values["dataset"]), steps, values["to_rgb"], values.get("edge", False))

@@ -61,6 +61,7 @@ class DatasetConfig:
     dataset: Component
     transforms: tuple[Component, ...] = ()
     to_rgb: bool = True  # images reach the network as RGB; False keeps OpenCV's BGR (the static recipes' default)
+    edge: bool = False  # edges of the labels are asked for, or read by a loss, which makes them
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ for AdamW.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from shared.config.components import as_component, check_component
@@ -69,6 +70,11 @@ def read_losses(spec: Any, ignore_index: int, findings: Findings) -> tuple[LossT
         return ()
     types = list(types) * len(coef) if len(types) == 1 else types
     return tuple(LossTerm(_with_ignore_index(as_component(t), ignore_index), float(c)) for t, c in zip(types, coef))
+
+
+def reads_edges(losses: Sequence[LossTerm]) -> bool:
+    """Whether a loss reads the edges of the labels."""
+    return any(term.loss.args.get("edge_label") for term in losses)
 
 
 def _with_ignore_index(loss: Component, ignore_index: int, registry: Registry = LOSSES) -> Component:

@@ -103,7 +103,9 @@ RETIRED = {
     "TRAINER_ID": "fleetrun decides",
     "DATASET.TRAIN_TOTAL_IMAGES": "counted from the list",
     "SLIM.KNOWLEDGE_DISTILL": "not part of the static mode",
-    "MODEL.UNET.UPSAMPLE_MODE": "cannot build this network yet",
+    "MODEL.ICNET.LAYERS": "does not have this network",
+    "MODEL.LANENET": "does not have this network",
+    "MODEL.FAST_SCNN.WIDTH": "fast_scnn has no options",
 }
 
 
@@ -139,33 +141,84 @@ def test_error_section_as_key() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["unet", "icnet", "pspnet", "fast_scnn", "ocrnet", "lanenet"])
-def test_error_network_not_built_yet(name: str) -> None:
-    expected = f"got {name!r}, which the static mode cannot build yet; available: hrnet, deeplabv3p"
-    assert problems("MODEL.MODEL_NAME", name) == [f"MODEL.MODEL_NAME: {expected}"]
+NETWORKS = "hrnet, deeplabv3p, unet, pspnet, fast_scnn, ocrnet"
+BACKBONES = (
+    "resnet_vd_18, resnet_vd_34, resnet_vd_50, resnet_vd_101, resnet_vd_152, xception_41, xception_65, xception_71, "
+    "mobilenetv3_large, mobilenetv3_small"
+)
+
+
+@pytest.mark.parametrize("name", ["icnet", "lanenet"])
+def test_error_network_missing(name: str) -> None:
+    words = ["MODEL.MODEL_NAME", name, "MODEL.MULTI_LOSS_WEIGHT", "[1.0, 0.4, 0.16]"]
+    assert problems(*words) == [
+        f"MODEL.MODEL_NAME: got {name!r}, which this version does not have; available: {NETWORKS}"
+    ]
 
 
 def test_error_network_unknown() -> None:
-    assert problems("MODEL.MODEL_NAME", "hrent") == ["MODEL.MODEL_NAME: got 'hrent', expected one of hrnet, deeplabv3p"]
+    assert problems("MODEL.MODEL_NAME", "hrent") == [f"MODEL.MODEL_NAME: got 'hrent', expected one of {NETWORKS}"]
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("xception_65", "cannot build yet"), ("mobilenetv2", "cannot build yet"), ("resnet50", "is no backbone")],
+    [
+        ("mobilenetv2", "which this version does not have"),
+        ("xception_50", "which this version does not have"),
+        ("resnet50", "which is no backbone"),
+    ],
 )
 def test_error_deeplab_backbone(name: str, words: str) -> None:
     (problem,) = problems("MODEL.MODEL_NAME", "deeplabv3p", "MODEL.DEEPLAB.BACKBONE", name)
-    assert problem.startswith(f"MODEL.DEEPLAB.BACKBONE: got {name!r}, ")
-    assert words in problem
-    assert problem.endswith("; available: resnet_vd_18, resnet_vd_34, resnet_vd_50, resnet_vd_101, resnet_vd_152")
+    assert problem == f"MODEL.DEEPLAB.BACKBONE: got {name!r}, {words}; available: {BACKBONES}"
 
 
-LOSSES = "softmax_loss, dice_loss, bce_loss, lovasz_softmax_loss"
+NETWORK_OPTIONS = [
+    (
+        ["deeplabv3p", "MODEL.DEEPLAB.BACKBONE", "xception_41"],
+        "MODEL.DEEPLAB.OUTPUT_STRIDE",
+        "8",
+        "got 8, but xception",
+    ),
+    (
+        ["deeplabv3p", "MODEL.DEEPLAB.BACKBONE", "xception_65"],
+        "MODEL.DEEPLAB.BACKBONE_LR_MULT_LIST",
+        "[1, 1, 1, 1, 1]",
+        "got [1.0, 1.0, 1.0, 1.0, 1.0], but xception_65 has one learning rate",
+    ),
+    (
+        ["deeplabv3p", "MODEL.DEEPLAB.BACKBONE", "mobilenetv3_large"],
+        "MODEL.DEEPLAB.BACKBONE_LR_MULT_LIST",
+        "[1, 1, 1, 1, 1]",
+        "got [1.0, 1.0, 1.0, 1.0, 1.0], but mobilenetv3_large has one learning rate",
+    ),
+    (["deeplabv3p"], "MODEL.DEEPLAB.DEPTH_MULTIPLIER", "0", "got 0 (int), expected a number, above 0"),
+    (["unet"], "MODEL.UNET.UPSAMPLE_MODE", "bilinaer", "got 'bilinaer'; did you mean bilinear?"),
+    (["unet"], "MODEL.UNET.UPSAMPLE_MODE", "", "got '' (str), expected str that is not empty"),
+    (["pspnet"], "MODEL.PSPNET.LAYERS", "18", "got 18 (int), expected one of 50, 101"),
+    (["ocrnet"], "MODEL.OCR.OCR_KEY_CHANNELS", "0", "got 0 (int), expected int, at least 1"),
+    (["ocrnet"], "MODEL.MULTI_LOSS_WEIGHT", "[1.0]", "got [1.0], expected 2 values, as in [1.0, 0.4]"),
+    (["fast_scnn"], "MODEL.MULTI_LOSS_WEIGHT", "[1, 1, 1]", "got [1.0, 1.0, 1.0], expected 1 or 2 values"),
+    (["pspnet"], "MODEL.MULTI_LOSS_WEIGHT", "[1, 0.4]", "got [1.0, 0.4], expected 1 value: one for each map of logits"),
+    (["unet"], "MODEL.MULTI_LOSS_WEIGHT", "[1, 0.4]", "got [1.0, 0.4], expected 1 value: one for each map of logits"),
+]
+
+
+@pytest.mark.parametrize(("network", "key", "value", "beginning"), NETWORK_OPTIONS)
+def test_error_network_option(network: list[str], key: str, value: str, beginning: str) -> None:
+    weights = ["MODEL.MULTI_LOSS_WEIGHT", "[1.0, 0.4]"] if network == ["ocrnet"] else []
+    deeplab = ["MODEL.DEEPLAB.BACKBONE", "resnet_vd_50"] if network == ["deeplabv3p"] else []
+    (problem,) = problems("MODEL.MODEL_NAME", *network, *deeplab, *weights, key, value)
+    assert problem.startswith(f"{key}: {beginning}")
+
+
+LOSSES = "softmax_loss, dice_loss, bce_loss, lovasz_softmax_loss, lovasz_hinge_loss"
 CONTRADICTIONS = [
     (["SOLVER.LOSS", "focal_loss"], f"SOLVER.LOSS: got 'focal_loss'; expected some of {LOSSES}"),
     (
         ["SOLVER.LOSS", "['softmax_loss', 'lovasz_hinge_loss']"],
-        f"SOLVER.LOSS: got 'lovasz_hinge_loss', which this version does not have yet; expected some of {LOSSES}",
+        "SOLVER.LOSS: got 'lovasz_hinge_loss', which is for one foreground class, with DATASET.NUM_CLASSES 19; use "
+        "lovasz_softmax_loss",
     ),
     (["SOLVER.LOSS", "['dice_loss', 'dice_loss']"], "SOLVER.LOSS: got ['dice_loss', 'dice_loss'], where a loss stands"),
     (["SOLVER.CROSS_ENTROPY_WEIGHT", "dynamic"], "SOLVER.CROSS_ENTROPY_WEIGHT: got 'dynamic', which this version does"),

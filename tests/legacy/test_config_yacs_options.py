@@ -19,6 +19,10 @@ RECIPES = Path(__file__).resolve().parents[2] / "legacy" / "configs"
 HRNET = str(RECIPES / "hrnetw18_cityscapes_1024x512_215.yaml")
 
 DEEPLAB = ["MODEL.MODEL_NAME", "deeplabv3p", "MODEL.DEEPLAB.BACKBONE", "resnet_vd_50"]
+MOBILENET = ["MODEL.MODEL_NAME", "deeplabv3p", "MODEL.DEEPLAB.BACKBONE", "mobilenetv3_small"]
+UNET = ["MODEL.MODEL_NAME", "unet"]
+PSPNET = ["MODEL.MODEL_NAME", "pspnet"]
+OCRNET = ["MODEL.MODEL_NAME", "ocrnet", "MODEL.MULTI_LOSS_WEIGHT", "[1.0, 0.4]"]
 UNPADDING = ["AUG.AUG_METHOD", "unpadding", "AUG.FIX_RESIZE_SIZE", "(64, 32)", "TRAIN_CROP_SIZE", "()"]
 UNPADDING += ["EVAL_CROP_SIZE", "()"]
 RANGE = ["AUG.AUG_METHOD", "rangescaling"]
@@ -29,6 +33,7 @@ SLIDE = ["TEST.IS_SLIDE", "True", "TEST.CROP_SIZE", "(64, 32)", "TEST.STRIDE", "
 TRANSFORMS = "train_data.transforms"
 LOSS = "losses.0.loss"
 TWO_LOSSES = "['softmax_loss', 'dice_loss']"
+HINGE = ["SOLVER.LOSS", "lovasz_hinge_loss", "DATASET.NUM_CLASSES", "2", *LISTS]
 
 # key, value on the command line, place in the run, value there, what else must be set for the option to count
 CARRIED: list[tuple[str, str, str, Any, list[str]]] = [
@@ -85,6 +90,7 @@ CARRIED: list[tuple[str, str, str, Any, list[str]]] = [
     ("MODEL.DEEPLAB.ALIGN_CORNERS", "True", "model.align_corners", True, DEEPLAB),
     ("MODEL.DEEPLAB.ASPP_WITH_SEP_CONV", "False", "model.aspp_use_sep_conv", False, DEEPLAB),
     ("MODEL.DEEPLAB.DECODER_USE_SEP_CONV", "False", "model.decoder_use_sep_conv", False, DEEPLAB),
+    ("MODEL.DEEPLAB.DEPTH_MULTIPLIER", "0.5", "model.backbone.scale", 0.5, MOBILENET),
     (
         "MODEL.DEEPLAB.BACKBONE_LR_MULT_LIST",
         "[0.1, 0.1, 0.2, 0.2, 1]",
@@ -94,6 +100,10 @@ CARRIED: list[tuple[str, str, str, Any, list[str]]] = [
     ),
     ("MODEL.DEEPLAB.ENCODER.ASPP_RATIOS", "[2, 4, 8]", "model.aspp_ratios", [1, 2, 4, 8], DEEPLAB),
     ("MODEL.DEEPLAB.ENCODER.ASPP_CONVS_FILTERS", "128", "model.aspp_out_channels", 128, DEEPLAB),
+    ("MODEL.UNET.UPSAMPLE_MODE", "deconv", "model.use_deconv", True, UNET),
+    ("MODEL.PSPNET.LAYERS", "101", "model.backbone.type", "ResNet101_vd", PSPNET),
+    ("MODEL.OCR.OCR_MID_CHANNELS", "256", "model.ocr_mid_channels", 256, OCRNET),
+    ("MODEL.OCR.OCR_KEY_CHANNELS", "128", "model.ocr_key_channels", 128, OCRNET),
     ("SOLVER.LR", "1", "schedule.learning_rate", 1.0, []),
     ("SOLVER.LR_POLICY", "cosine", "schedule.type", "cosine", []),
     ("SOLVER.POWER", "2", "schedule.power", 2.0, []),
@@ -111,6 +121,7 @@ CARRIED: list[tuple[str, str, str, Any, list[str]]] = [
     ("SOLVER.LOSS_WEIGHT.DICE_LOSS", "2", f"{LOSS}.coef", [1.0, 2.0], ["SOLVER.LOSS", TWO_LOSSES]),
     ("SOLVER.LOSS_WEIGHT.BCE_LOSS", "2", "losses.0.coef", 2.0, ["SOLVER.LOSS", "bce_loss"]),
     ("SOLVER.LOSS_WEIGHT.LOVASZ_SOFTMAX_LOSS", "2", "losses.0.coef", 2.0, ["SOLVER.LOSS", "lovasz_softmax_loss"]),
+    ("SOLVER.LOSS_WEIGHT.LOVASZ_HINGE_LOSS", "2", "losses.0.coef", 2.0, HINGE),
     ("SOLVER.CROSS_ENTROPY_WEIGHT", str([2] * 19), f"{LOSS}.weight", [2.0] * 19, []),
     ("TRAIN.MODEL_SAVE_DIR", "here", "train.save_dir", "here", []),
     ("TRAIN.PRETRAINED_MODEL_DIR", "w.pdparams", "train.weights", "w.pdparams", []),
@@ -144,15 +155,14 @@ REFUSED = {
     "MODEL.BN_MOMENTUM": "0.99",
     "MODEL.DEEPLAB.ENCODER_WITH_ASPP": "False",
     "MODEL.DEEPLAB.ENABLE_DECODER": "False",
-    "MODEL.DEEPLAB.DEPTH_MULTIPLIER": "0.5",
     "MODEL.DEEPLAB.ENCODER.ASPP_WITH_SE": "True",
     "MODEL.DEEPLAB.ENCODER.ASPP_WITH_CONCAT_PROJECTION": "False",
     "MODEL.DEEPLAB.ENCODER.ADD_IMAGE_LEVEL_FEATURE": "False",
     "MODEL.DEEPLAB.DECODER.USE_SUM_MERGE": "True",
     "MODEL.DEEPLAB.DECODER.CONV_FILTERS": "128",
     "MODEL.DEEPLAB.DECODER.OUTPUT_IS_LOGITS": "True",
+    "MODEL.PSPNET.DEPTH_MULTIPLIER": "2",
     "SOLVER.BEGIN_EPOCH": "5",
-    "SOLVER.LOSS_WEIGHT.LOVASZ_HINGE_LOSS": "2",
 }
 
 

@@ -167,6 +167,11 @@ def test_error_missing_sections(tmp_path):
             "test_config.stride: [64, 33] is larger than crop_size [64, 32]",
         ),
         (["test_config.scales=[1, 0]"], "test_config.scales: expected positive numbers"),
+        (
+            ["train_dataset.edge=false", "loss.types.0={type: BCELoss, edge_label: true}"],
+            "train_dataset.edge: is false, but a loss reads edges (edge_label: true); remove the key or the loss",
+        ),
+        (["train_dataset.edge=2"], "train_dataset.edge: expected true or false, got 2"),
         (["test_config.auc_roc=true"], "test_config.auc_roc: the area under the ROC curve is not computed"),
     ],
 )
@@ -227,6 +232,30 @@ def test_value_ignore_index_reaches_losses_that_take_one(basic):
     assert [dict(t.loss.args) for t in run.losses] == [{"ignore_index": 9}, {"ignore_index": 0}, {}]
     assert run.origins["loss.types.0.ignore_index"] == "the data set"
     assert "loss.types.1.ignore_index" not in run.origins
+
+
+@pytest.mark.parametrize(
+    ("opts", "edge"),
+    [
+        ([], False),
+        (["train_dataset.edge=true"], True),
+        (["train_dataset.edge=false"], False),
+        (["loss.types.0={type: BCELoss, edge_label: true}"], True),
+        (["train_dataset.edge=true", "loss.types.0={type: BCELoss, edge_label: true}"], True),
+        (["train_dataset.edge=false", "loss.types.0={type: BCELoss, edge_label: false}"], False),
+    ],
+)
+def test_value_edge_is_what_is_asked_for_or_what_a_loss_reads(basic, opts, edge):
+    run = load_run_config(basic, opts=opts)
+    assert run.train_data.edge is edge
+    assert "edge" not in run.train_data.dataset.args
+
+
+def test_value_edge_of_an_evaluation_is_its_own(basic):
+    data = "{type: Dataset, dataset_root: d, val_path: v, num_classes: 3, transforms: [], edge: false}"
+    reading = "loss.types.0={type: BCELoss, edge_label: true}"
+    assert load_run_config(basic, opts=[f"val_dataset={data}", reading]).val_data.edge is False
+    assert load_run_config(basic, opts=[f"val_dataset={data}", "val_dataset.edge=true"]).val_data.edge is True
 
 
 def test_error_names_the_file_a_finding_stands_in(tmp_path, basic):

@@ -21,6 +21,7 @@ OPTS = [
     "num_workers=2",
     "precision=bf16",
     "loss_scale=64",
+    "train_dataset.edge=true",
     "lr_scheduler={type: CosineAnnealingDecay, learning_rate: 0.1, step_unit: epoch}",
 ]
 DEFAULTS_ONLY_PRINTED = ("source", "origins", "model", "losses", "train_data", "val_data")
@@ -73,6 +74,8 @@ def _assert_same_after_printing(run, tmp_path):
             k: v for k, v in mine.items() if k not in ("backbone", "losses")
         }
     assert [t.coef for t in again.losses] == [t.coef for t in run.losses]
+    for mine, theirs in ((run.train_data, again.train_data), (run.val_data, again.val_data)):
+        assert (mine and (mine.to_rgb, mine.edge)) == (theirs and (theirs.to_rgb, theirs.edge))
 
 
 def _blocks(run):
