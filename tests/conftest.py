@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -29,3 +30,9 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real images beside this checkout")
     return folder
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Networks stand in reference cycles; the collector does not know how much memory they hold."""
+    if item.get_closest_marker("slow"):
+        gc.collect()
