@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class UserError(Exception):
@@ -34,7 +35,37 @@ class ConfigError(UserError):
 
 
 class DataError(UserError):
-    """A file of the data set is missing, unreadable or contradicts the config; the message names the file."""
+    """A file of the data set is missing, unreadable or contradicts the config; the message names the file.
+
+    Args:
+        message: what was found, what was expected and what to do.
+        cause: a key of ``shared.preflight.findings.CAUSES``, by which a report groups its findings.
+    """
+
+    def __init__(self, message: str, cause: str = "other") -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class EntriesError(DataError):
+    """Entries of a data set have no file or no partner.
+
+    Args:
+        headline: what was being read.
+        problems: a sentence for each.
+        good: the entries that are in order, in theirs.
+    """
+
+    SHOWN = 10
+
+    def __init__(self, headline: str, problems: Sequence[str], good: Sequence[Any] = ()) -> None:
+        self.problems = list(problems)
+        self.good = list(good)
+        lines = [f"\n  - {problem}" for problem in self.problems[: self.SHOWN]]
+        if len(self.problems) > self.SHOWN:
+            lines.append(f"\n  ... and {len(self.problems) - self.SHOWN} more")
+        count = f"{len(self.problems)} problem" + ("s" if len(self.problems) > 1 else "")
+        super().__init__(f"{headline} ({count}):" + "".join(lines), "entries")
 
 
 class CheckpointError(UserError):

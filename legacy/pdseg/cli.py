@@ -10,6 +10,7 @@ from typing import Any
 
 from dygraph.paddle_check import require_paddle
 from legacy.pdseg.config import load_static_config
+from shared.commands.check import add_json_flag
 from shared.commands.run import print_config_if
 from shared.config.run_config import RunConfig
 from shared.errors import ConfigError
@@ -151,10 +152,12 @@ def export_model(argv: Sequence[str]) -> None:
 
 def check(argv: Sequence[str]) -> None:
     """``pdseg/check.py``."""
-    arguments = _parser("Check the config and every file of the data set.").parse_args(argv)
+    parser = _parser("Check the config and every file of the data set.")
+    add_json_flag(parser)
+    arguments = parser.parse_args(argv)
     require_paddle()
     from shared.commands.check import check_fully
 
     run = _load(arguments)
     if not print_config_if(arguments.print_config, run):
-        check_fully(run)
+        check_fully(run, arguments.json)

@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 
 from shared.datasets.base import Record, SegmentationDataset
-from shared.datasets.files import absolute, check_mode, problems_error, what_is_in
-from shared.errors import DataError
+from shared.datasets.files import absolute, check_mode, what_is_in
+from shared.errors import DataError, EntriesError
 from shared.registry import DATASETS
 
 _IMAGE = "_leftImg8bit.png"
@@ -85,9 +85,10 @@ class Cityscapes(SegmentationDataset):
             raise self._layout_error(split, os.path.join("gtFine", split))
         problems = [f"{split}/{frame}: {_missing(frame, raw_labels)}" for frame in images if frame not in labels]
         problems += [f"{split}/{frame}: label without an image" for frame in labels if frame not in images]
+        good = [Record(image, labels[frame], f"{split}/{frame}") for frame, image in images.items() if frame in labels]
         if problems:
-            raise problems_error(f"Cityscapes in {self.root}: images and labels do not match", problems)
-        return [Record(image, labels[frame], f"{split}/{frame}") for frame, image in images.items()]
+            raise EntriesError(f"Cityscapes in {self.root}: images and labels do not match", problems, good)
+        return good
 
     def _scan(self, kind: str, split: str, suffix: str) -> dict[str, str]:
         """``city/frame`` -> path of the files ending in ``suffix``, sorted; empty where the folder is missing."""

@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 
 from shared.datasets.base import Record, SegmentationDataset
-from shared.datasets.files import IMAGE_SUFFIXES, absolute, check_mode, problems_error, what_is_in
-from shared.datasets.layouts import files_by_stem, pairing_problems
+from shared.datasets.files import IMAGE_SUFFIXES, absolute, check_mode, what_is_in
+from shared.datasets.layouts import files_by_stem, paired, pairing_problems
 from shared.datasets.list_file import read_list
-from shared.errors import DataError
+from shared.errors import DataError, EntriesError
 from shared.registry import DATASETS
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Dataset(SegmentationDataset):
             records += found
             problems += wrong
         if problems:
-            raise problems_error(f"the data set below {self.root} cannot be used", problems)
+            raise EntriesError(f"the data set below {self.root} cannot be used", problems, records)
         return records, os.path.dirname(path)
 
     def _find_list(self, given: str, key: str) -> str:
@@ -114,9 +114,8 @@ class Dataset(SegmentationDataset):
         if label_dir is not None:
             problems += pairing_problems(images, labels)
         if problems:
-            raise problems_error(
-                f"the files of {image_dir} and {label_dir} below {self.root} do not pair by name", problems
-            )
+            headline = f"the files of {image_dir} and {label_dir} below {self.root} do not pair by name"
+            raise EntriesError(headline, problems, paired(images, labels))
         return [Record(path, labels.get(stem), path) for stem, path in images.items()]
 
     def _names(self, given: Sequence[str] | str | None, beside: str) -> list[str]:

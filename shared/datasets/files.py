@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from shared.errors import DataError
-
 MODES = ("train", "val", "trainval", "test")
 _SHOWN = 10
 
@@ -23,15 +21,6 @@ def check_mode(mode: str, modes: Sequence[str] = MODES) -> None:
 def absolute(path: str, root: str | None = None) -> str:
     """``path`` made absolute against ``root`` (default: the working directory); ``~`` is expanded."""
     return os.path.abspath(os.path.join(root or "", os.path.expanduser(path)))
-
-
-def problems_error(headline: str, problems: Sequence[str]) -> DataError:
-    """One DataError for many findings: the headline, the first ten, and how many more there are."""
-    lines = [f"\n  - {problem}" for problem in problems[:_SHOWN]]
-    if len(problems) > _SHOWN:
-        lines.append(f"\n  ... and {len(problems) - _SHOWN} more")
-    count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
-    return DataError(f"{headline} ({count}):" + "".join(lines))
 
 
 def what_is_in(folder: str) -> str:

@@ -52,9 +52,9 @@ def open_image_file(path: str, origin: str = "") -> ImageFile:
             data = file.read()
     except OSError as error:
         listed = f" (listed in {origin})" if origin else ""
-        raise DataError(f"{path}: cannot be read: {error.strerror}{listed}") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror}{listed}", "unreadable") from error
     if not data:
-        raise DataError(f"{path}: the file is empty; copy it again")
+        raise DataError(f"{path}: the file is empty; copy it again", "unreadable")
     if data.startswith(_PNG_SIGNATURE):
         return _open_png(path, data)
     if data.startswith(b"\xff\xd8"):
@@ -76,7 +76,7 @@ def _open_jpeg(path: str, data: bytes) -> ImageFile:
     at = 2
     while at + 9 <= len(data):
         if data[at] != 0xFF:
-            raise DataError(f"{path}: damaged JPEG: no marker at byte {at}; copy the file again")
+            raise DataError(f"{path}: damaged JPEG: no marker at byte {at}; copy the file again", "unreadable")
         marker = data[at + 1]
         if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # fill byte, or a marker without a length
             at += 1 if marker == 0xFF else 2
@@ -98,7 +98,7 @@ def _open_other(path: str, data: bytes) -> ImageFile:
             _check_pixels(path, *image.size)
             return ImageFile(path, data, image.format or "")
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: too large: {error}; cut the image into tiles") from error
+        raise DataError(f"{path}: too large: {error}; cut the image into tiles", "large") from error
     except (UnidentifiedImageError, OSError, SyntaxError):
         return ImageFile(path, data, "")  # OpenCV reads formats that Pillow does not; it has the last word
 
@@ -107,12 +107,13 @@ def _check_pixels(path: str, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise DataError(
             f"{path}: the header announces width {width} x height {height}, more than {MAX_PIXELS} pixels; "
-            "cut the image into tiles, or replace the file if that size is wrong"
+            "cut the image into tiles, or replace the file if that size is wrong",
+            "large",
         )
 
 
 def _truncated(path: str, data: bytes) -> DataError:
-    return DataError(f"{path}: the file is cut off after {len(data)} bytes; copy or download it again")
+    return DataError(f"{path}: the file is cut off after {len(data)} bytes; copy or download it again", "unreadable")
 
 
 def exif_orientation(file: ImageFile) -> int:

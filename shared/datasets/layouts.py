@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.datasets.base import Record
-from shared.datasets.files import IMAGE_SUFFIXES, problems_error, walk_files, what_is_in
+from shared.datasets.files import IMAGE_SUFFIXES, walk_files, what_is_in
 from shared.datasets.list_file import read_lines, read_list
-from shared.errors import DataError
+from shared.errors import DataError, EntriesError
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,10 @@ class Split:
             f"{what_is_in(os.path.join(self.root, path))}. {self.cure}"
         )
 
-    def mismatch(self, problems: Sequence[str]) -> DataError:
-        """The error for files that are listed and not there, or have no partner."""
-        return problems_error(
-            f"{self.dataset} in {self.root}: images and labels do not match; {self.cure[0].lower()}{self.cure[1:]}",
-            problems,
-        )
+    def mismatch(self, problems: Sequence[str], good: Sequence[Record]) -> EntriesError:
+        """The error for files that are listed and not there, or have no partner; ``good`` are the others."""
+        cure = f"{self.cure[0].lower()}{self.cure[1:]}"
+        return EntriesError(f"{self.dataset} in {self.root}: images and labels do not match; {cure}", problems, good)
 
 
 def records_of_names(split: Split, image_folder: str, lists: Mapping[str, str]) -> list[Record]:
@@ -68,8 +66,8 @@ def records_of_names(split: Split, image_folder: str, lists: Mapping[str, str]) 
             image, label = (os.path.join(split.root, file) for file in pair)
             missing = [file for file in pair if not os.path.isfile(os.path.join(split.root, file))]
             problems += [f"{list_path}:{number}: {file} does not exist" for file in missing]
-            found.append(Record(image, label, f"{path}:{number}"))
-        records += _not_empty(split, list_path, found)
+            found.append(None if missing else Record(image, label, f"{path}:{number}"))
+        records += [record for record in _not_empty(split, list_path, found) if record is not None]
     return _whole(split, records, problems)
 
 
@@ -105,7 +103,7 @@ def records_of_folders(split: Split, image_folder: str, label_folder: str, label
         marked = {stem[: -len(label_ending)]: path for stem, path in labels.items() if stem.endswith(label_ending)}
         labels = marked or labels
     problems += pairing_problems(images, labels)
-    return _whole(split, [Record(path, labels.get(stem), path) for stem, path in images.items()], problems)
+    return _whole(split, paired(images, labels), problems)
 
 
 def files_by_stem(folder: str, problems: list[str]) -> dict[str, str]:
@@ -129,6 +127,11 @@ def pairing_problems(images: dict[str, str], labels: dict[str, str]) -> list[str
     return alone + [f"{path}: label without an image" for stem, path in labels.items() if stem not in images]
 
 
+def paired(images: dict[str, str], labels: dict[str, str]) -> list[Record]:
+    """The files of :func:`files_by_stem` that have a partner."""
+    return [Record(path, labels[stem], path) for stem, path in images.items() if stem in labels]
+
+
 def _stems_or_error(split: Split, folder: str, problems: list[str]) -> dict[str, str]:
     path = os.path.join(split.root, folder)
     found = files_by_stem(path, problems) if os.path.isdir(path) else {}
@@ -137,7 +140,7 @@ def _stems_or_error(split: Split, folder: str, problems: list[str]) -> dict[str,
     return found
 
 
-def _not_empty(split: Split, list_path: str, records: list[Record]) -> list[Record]:
+def _not_empty(split: Split, list_path: str, records: list[Record | None]) -> list[Record | None]:
     if not records:
         path = os.path.join(split.root, list_path)
         raise DataError(f"{path} lists no image; expected {split.expected}. {split.cure}")
@@ -146,5 +149,5 @@ def _not_empty(split: Split, list_path: str, records: list[Record]) -> list[Reco
 
 def _whole(split: Split, records: list[Record], problems: list[str]) -> list[Record]:
     if problems:
-        raise split.mismatch(problems)
+        raise split.mismatch(problems, records)
     return records

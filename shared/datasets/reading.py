@@ -73,7 +73,8 @@ def _map_label(label: np.ndarray, label_map: Sequence[int], path: str) -> np.nda
     if bad.any():
         raise DataError(
             f"{path}: label {_values_and_shares(label, bad)}, expected 0 to {len(label_map) - 1}, as this data set "
-            "publishes them; use its original label files, or type: Dataset for labels of your own"
+            "publishes them; use its original label files, or type: Dataset for labels of your own",
+            "values",
         )
     return np.asarray(label_map, np.uint8)[label]
 
@@ -82,10 +83,10 @@ def _decode(file: ImageFile, flags: int) -> np.ndarray:
     try:
         array = cv2.imdecode(np.frombuffer(file.data, np.uint8), flags)
     except cv2.error as error:
-        raise DataError(f"{file.path}: cannot be decoded: {error}") from error
+        raise DataError(f"{file.path}: cannot be decoded: {error}", "unreadable") from error
     if array is None:
         story = f"is a damaged {file.format} file" if file.format else "is not an image this installation can read"
-        raise DataError(f"{file.path}: {story}; copy it again, or save it as PNG or JPEG")
+        raise DataError(f"{file.path}: {story}; copy it again, or save it as PNG or JPEG", "unreadable")
     return array
 
 
@@ -97,11 +98,12 @@ def _decode_with_pillow(file: ImageFile) -> np.ndarray:
             upright = ImageOps.exif_transpose(image)
             return np.array(upright, dtype=np.uint8)
     except Image.DecompressionBombError as error:
-        raise DataError(f"{file.path}: too large: {error}; cut the image into tiles") from error
+        raise DataError(f"{file.path}: too large: {error}; cut the image into tiles", "large") from error
     except UnidentifiedImageError:
-        raise DataError(f"{file.path}: is not an image; {_SAVE_IDS}") from None
+        raise DataError(f"{file.path}: is not an image; {_SAVE_IDS}", "unreadable") from None
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{file.path}: is a damaged {file.format} file: {error}; copy it again") from error
+        story = f"{file.path}: is a damaged {file.format} file: {error}; copy it again"
+        raise DataError(story, "unreadable") from error
 
 
 def _check_mode(file: ImageFile, image: Image.Image) -> None:
@@ -111,7 +113,7 @@ def _check_mode(file: ImageFile, image: Image.Image) -> None:
     if image.mode in ("1", "L", "P"):
         return
     if image.mode in ("LA", "PA"):
-        raise DataError(f"{file.path}: the label has an alpha channel; {_SAVE_IDS}")
+        raise DataError(f"{file.path}: the label has an alpha channel; {_SAVE_IDS}", "channels")
     if image.mode.startswith("I") or image.mode == "F":
         raise _wide_error(file, image)
     channels = np.asarray(image.convert("RGB"))
@@ -119,12 +121,14 @@ def _check_mode(file: ImageFile, image: Image.Image) -> None:
     if image.mode in ("RGB", "RGBA") and (channels == channels[..., :1]).all():
         raise DataError(
             f"{file.path}: {kind}; its colour channels are equal, so any one of them is the map of class ids: "
-            "keep one, e.g. cv2.imwrite(path, cv2.imread(path)[..., 0])"
+            "keep one, e.g. cv2.imwrite(path, cv2.imread(path)[..., 0])",
+            "channels",
         )
     colours = len(np.unique(channels.reshape(-1, 3)[:: max(1, channels[..., 0].size // 65536)], axis=0))
     raise DataError(
         f"{file.path}: {kind}; it is colour-coded ({colours} or more colours): replace every colour by its class id "
-        f"and {_SAVE_IDS}"
+        f"and {_SAVE_IDS}",
+        "colours",
     )
 
 
@@ -132,7 +136,8 @@ def _wide_error(file: ImageFile, image: Image.Image) -> DataError:
     low, high = (int(value) for value in (np.min(image), np.max(image)))
     cure = "convert them to class ids (values this large are often instance ids)" if high > 255 else "they fit in 8"
     return DataError(
-        f"{file.path}: the label has more than 8 bits a pixel, with values {low} to {high}: {cure}; {_SAVE_IDS}"
+        f"{file.path}: the label has more than 8 bits a pixel, with values {low} to {high}: {cure}; {_SAVE_IDS}",
+        "wide",
     )
 
 
@@ -142,14 +147,18 @@ def _size_error(record: Record, image_hw: tuple[int, ...], label_hw: tuple[int, 
         f"{label_hw[0]} x width {label_hw[1]}"
     )
     if label_hw != image_hw[::-1]:
-        return DataError(f"{sizes}; they must be equal: is it the label of another image, or was one of them resized?")
+        question = "is it the label of another image, or was one of them resized?"
+        return DataError(f"{sizes}; they must be equal: {question}", "size")
     orientation = exif_orientation(open_image_file(record.image))
     if orientation >= 5:
         return DataError(
             f"{sizes}: height and width are swapped. The image carries EXIF orientation {orientation}, which turns it "
-            "on reading; turn the label too, or save the image without the orientation"
+            "on reading; turn the label too, or save the image without the orientation",
+            "exif",
         )
-    return DataError(f"{sizes}: height and width are swapped; transpose or turn the label to match the image")
+    return DataError(
+        f"{sizes}: height and width are swapped; transpose or turn the label to match the image", "swapped"
+    )
 
 
 def check_label(label: np.ndarray, num_classes: int, ignore_index: int, path: str) -> None:
@@ -168,9 +177,11 @@ def check_label(label: np.ndarray, num_classes: int, ignore_index: int, path: st
         return
     counts = np.bincount(label.ravel(), minlength=256)
     values = np.flatnonzero(np.bincount(label[bad], minlength=256))
+    cause, story = _story(counts, values, num_classes, ignore_index, path)
     raise DataError(
         f"{path}: label {_values_and_shares(label, bad)}, expected 0 to {num_classes - 1} or "
-        f"ignore_index {ignore_index}. {_story(counts, values, num_classes, ignore_index, path)}"
+        f"ignore_index {ignore_index}. {story}",
+        cause,
     )
 
 
@@ -183,22 +194,22 @@ def _values_and_shares(label: np.ndarray, bad: np.ndarray) -> str:
     return f"value{'s' if len(by_count) > 1 else ''} {shares}{more}"
 
 
-def _story(counts: np.ndarray, bad: np.ndarray, num_classes: int, ignore_index: int, path: str) -> str:
-    """What most likely happened, and the cure."""
+def _story(counts: np.ndarray, bad: np.ndarray, num_classes: int, ignore_index: int, path: str) -> tuple[str, str]:
+    """The cause's key, and what most likely happened with the cure."""
     present = [int(value) for value in np.flatnonzero(counts) if value != ignore_index]
     top = int(bad.max())
     if path.endswith("_labelIds.png"):
-        return "These are Cityscapes' raw ids: use the *_labelTrainIds.png files"
+        return "raw ids", "These are Cityscapes' raw ids: use the *_labelTrainIds.png files"
     if num_classes == 171 and top <= 181:
-        return "These look like COCO-Stuff's raw ids (0 to 181): run scripts/data/coco_stuff.py on them"
+        return "raw ids", "These look like COCO-Stuff's raw ids (0 to 181): run scripts/data/coco_stuff.py on them"
     if set(present) <= {0, top} and (top == 255 or (num_classes == 2 and top > 2)):
-        return f"It looks like a mask of 0 and {top}: replace {top} by 1, e.g. label = (label > 0)"
+        return "mask", f"It looks like a mask of 0 and {top}: replace {top} by 1, e.g. label = (label > 0)"
     dense = len(present) == top + 1 and top < 200  # every id from 0 up is used
     if len(bad) > 8 and not dense:
-        return (
+        return "interpolated", (
             "So many values between the classes come from interpolation or JPEG: make the labels again, resized with "
             "nearest neighbour and saved as PNG"
         )
     if list(bad) == [num_classes] and counts[0] == 0:
-        return "The ids seem to count from 1: subtract 1 from every class id"
-    return f"Is num_classes too small (the labels need {top + 1}), or should value {top} be the ignore_index?"
+        return "one-based", "The ids seem to count from 1: subtract 1 from every class id"
+    return "values", f"Is num_classes too small (the labels need {top + 1}), or should value {top} be the ignore_index?"

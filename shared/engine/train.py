@@ -27,12 +27,13 @@ from shared.engine.data import EvalData, TrainData
 from shared.engine.earlier_runs import move_later_aside, move_run_aside
 from shared.engine.evaluate import Evaluation, evaluate
 from shared.engine.loop import Cadence, TrainLoop
-from shared.engine.preflight import check_sampled
 from shared.engine.records import RunRecords, require_visualdl
 from shared.engine.schedule import Schedule
 from shared.engine.stepper import Stepper, StepperState
 from shared.errors import CheckpointError, ConfigError
 from shared.metrics.report import format_table
+from shared.preflight.findings import grouped
+from shared.preflight.inspection import SAMPLED, TRAIN, VAL, inspect
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +67,9 @@ def train(run: RunConfig, mode: Mode) -> Path:
     resumed = None if run.train.resume_from is None else resolve_resume(run.train.resume_from, save_dir)
     state, progress = (None, Progress(0)) if resumed is None else load_checkpoint(resumed)[:2]
     seed = _seed(run, progress)
+    _preflight(run)
     data = TrainData(run, seed, run.train.batch_size)
     eval_data = EvalData(run) if run.train.do_eval else None
-    check_sampled([data.dataset, *([eval_data.dataset] if eval_data else [])])
     cadence = _cadence(run, data.sampler.iters_per_epoch)
     schedule = Schedule(run.schedule, cadence.total_iters, cadence.iters_per_epoch)
     _check_something_is_left(progress, cadence, resumed)
@@ -92,6 +93,16 @@ def train(run: RunConfig, mode: Mode) -> Path:
         with data.open(progress.iteration, cadence.total_iters) as batches:
             loop.run(batches)
     return saver.last or save_dir
+
+
+def _preflight(run: RunConfig) -> None:
+    """A quick look at the data, before anything is built or written; DataError with everything that is wrong."""
+    if run.train_data is None or (run.train.do_eval and run.val_data is None):
+        return  # TrainData and EvalData say so
+    report = inspect(run, (TRAIN, VAL) if run.train.do_eval else (TRAIN,), most=SAMPLED)
+    if report.warnings:
+        logger.warning("the data:\n%s", "\n".join(grouped(report.warnings)))
+    report.raise_errors()
 
 
 def _seed(run: RunConfig, progress: Progress) -> int:

@@ -8,13 +8,12 @@ import pytest
 
 from shared.config.data_sections import read_dataset, read_num_classes
 from shared.config.section import Findings
-from shared.engine.preflight import check_sampled
 from shared.errors import DataError
 from shared.reading import SampleSource, eval_batches, open_reader
 from shared.registry import DATASETS
 from shared.transforms.compose import Compose
 from shared.visualize.palette import resolve_palette
-from tests.shared.datasets.trees import TREES
+from tests.shared.datasets.trees import TREES, look_at_entries
 
 MODES = [(name, mode) for name in sorted(DATASETS) for mode in TREES[name].pairs]
 OFFICIAL = sorted(set(DATASETS) - {"Dataset"})
@@ -60,7 +59,7 @@ def test_value_classes(name, tmp_path):
     assert dataset.num_classes == TREES[name].highest + (0 if name == "ADE20K" else 1)
     assert dataset.ignore_index == 255
     assert resolve_palette(None, dataset.num_classes, dataset.palette).shape == (dataset.num_classes, 3)
-    check_sampled([dataset])
+    look_at_entries(dataset)
 
 
 @pytest.mark.parametrize("name", OFFICIAL)

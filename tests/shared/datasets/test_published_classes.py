@@ -8,9 +8,8 @@ import pytest
 
 from shared.datasets import ADE20K, CocoStuff, MiniDeepGlobeRoadExtraction, OpticDiscSeg, PascalContext, PascalVOC
 from shared.datasets.reading import read_sample
-from shared.engine.preflight import check_sampled
 from shared.errors import DataError
-from tests.shared.datasets.trees import TREES, write_label
+from tests.shared.datasets.trees import TREES, look_at_entries, write_label
 
 
 def test_value_voc():
@@ -78,7 +77,7 @@ def test_error_ade_value_that_is_not_published(tmp_path):
     values[1, :4] = 255
     write_label(tmp_path / "annotations/validation/ADE_val_00000001.png", values)
     with pytest.raises(DataError, match=r"values 151 \(20 % of the pixels\), 255 \(10 %.*, expected 0 to 150, as this"):
-        check_sampled([dataset])
+        look_at_entries(dataset)
 
 
 def test_error_voc_without_the_additional_labels(tmp_path):
@@ -138,7 +137,7 @@ def test_error_coco_raw_ids(tmp_path):
     dataset = CocoStuff(str(TREES["CocoStuff"].write(tmp_path)), "val")
     write_label(tmp_path / "annotations/val2017/000000000139.png", np.full((5, 8), 181, np.uint8))
     with pytest.raises(DataError, match=r"value 181 \(100 %.*COCO-Stuff's raw ids .* scripts/data/coco_stuff\.py"):
-        check_sampled([dataset])
+        look_at_entries(dataset)
 
 
 def test_value_optic_disc_test_images_need_no_labels(tmp_path):

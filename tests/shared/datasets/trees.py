@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from shared.datasets.base import SegmentationDataset
+from shared.preflight.entries import look_at_all
+
 IMAGE_HW = (5, 8)
 Pair = tuple[str, str]
 
@@ -180,3 +183,10 @@ TREES: Mapping[str, Tree] = {
     ),
 }
 DOWNLOADED = [name for name, tree in TREES.items() if tree.url]
+
+
+def look_at_entries(dataset: SegmentationDataset) -> None:
+    """Decode every entry; raise the first error."""
+    for look in look_at_all(dataset.records, dataset):
+        if look.error is not None:
+            raise look.error
