@@ -9,7 +9,8 @@ import paddle
 
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place
-from dygraph.engine.precision import effective_dtype
+from dygraph.engine.loss_scaling import describe_precision, make_scaler
+from dygraph.engine.precision import effective_precision
 from dygraph.engine.session import VERSIONS, initial_network, require_one_process, trained_network
 from legacy.pdseg.stepper import StaticPredictor, StaticStepper
 from shared.config.run_config import RunConfig
@@ -41,9 +42,11 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             lambda: build_losses(run.losses, run.ignore_index),
             run.optimizer,
             image_shape,
+            precision,
+            scaler,
         )
 
-    return Mode("static", make_stepper, [note] if note else [], VERSIONS)
+    return Mode("static", make_stepper, notes, VERSIONS, describe_precision(precision, scaler))
 
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> StaticPredictor:
