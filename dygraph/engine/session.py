@@ -9,8 +9,6 @@ import paddle
 import shared
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place, seed_everything
-from dygraph.engine.loss_scaling import describe_precision, make_scaler
-from dygraph.engine.precision import effective_precision
 from dygraph.engine.stepper import EagerPredictor, EagerStepper, set_weights
 from dygraph.pretrained import load_pretrained
 from shared.config.run_config import RunConfig

@@ -9,8 +9,7 @@ import paddle
 
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place
-from dygraph.engine.loss_scaling import describe_precision, make_scaler
-from dygraph.engine.precision import effective_precision
+from dygraph.engine.loss_scaling import describe_precision
 from dygraph.engine.session import VERSIONS, initial_network, require_one_process, trained_network
 from legacy.pdseg.stepper import StaticPredictor, StaticStepper
 from shared.config.run_config import RunConfig

@@ -10,8 +10,7 @@ import pytest
 
 from dygraph.engine import device
 from dygraph.engine.device import choose_place, seed_everything
-from shared.config.run_config import PrecisionConfig
-from shared.errors import ConfigError, MachineError
+from shared.errors import MachineError
 
 NO_CUDA = pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="this Paddle has CUDA")
 

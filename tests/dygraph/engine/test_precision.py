@@ -78,9 +78,7 @@ class Small(paddle.nn.Layer):
         return [x * self.gamma]
 
 
-@pytest.mark.parametrize(
-    ("level", "low"), [("O1", {"bias"}), ("O2", {"weight", "bias", "gamma"})], ids=["O1", "O2"]
-)
+@pytest.mark.parametrize(("level", "low"), [("O1", {"bias"}), ("O2", {"weight", "bias", "gamma"})], ids=["O1", "O2"])
 def test_value_which_parameters_enter_in_the_low_type(level, low):
     network = Small()
     with low_parameters(network, Precision("bfloat16", level)):

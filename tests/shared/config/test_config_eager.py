@@ -181,9 +181,7 @@ def test_error_sentences(basic, opts, sentence):
     assert any(p.startswith(sentence) for p in problems_of(basic, *opts)), problems_of(basic, *opts)
 
 
-@pytest.mark.parametrize(
-    "opt", ["use_ema=false", "to_static_training=False", "optimizer.grad_clip=null"]
-)
+@pytest.mark.parametrize("opt", ["use_ema=false", "to_static_training=False", "optimizer.grad_clip=null"])
 def test_value_keys_that_say_off_are_accepted(basic, opt):
     assert load_run_config(basic, opts=[opt]).train.iters == 100
 
