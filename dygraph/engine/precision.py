@@ -1,7 +1,7 @@
 """Mixed precision, decided once for both modes: which type a run uses, and which operator runs in which type.
 
-Eager code runs under :func:`autocast` and a static Program is built under it; both ask the same code of Paddle, with the
-lists below. An operator in neither list runs in the type of its inputs, and in float32 where these differ.
+Eager code runs under :func:`autocast` and a static Program is built under it; both ask Paddle, with the lists below.
+An operator in neither list runs in the type of its inputs, and in float32 where these differ.
 
 - **Losses** are outside of it, on logits cast to float32. **Evaluation and prediction** run in float32: an evaluation
   costs little beside the training, and its scores then do not depend on the type the weights were trained in.
@@ -84,6 +84,9 @@ class Precision:
 
     def __str__(self) -> str:
         return f"{self.dtype} at level {self.level}" if self.mixed else self.dtype
+
+
+FULL = Precision()
 
 
 def effective_precision(

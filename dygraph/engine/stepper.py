@@ -10,7 +10,7 @@ import paddle
 from dygraph.build import compute_losses
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import accumulator_keys, as_float, build_optimizer, trainable_names
-from dygraph.engine.precision import Precision, forward
+from dygraph.engine.precision import FULL, Precision, forward
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
 from shared.weights.matching import match_strict
@@ -57,7 +57,7 @@ class EagerStepper(EagerPredictor):
         network: paddle.nn.Layer,
         losses: Sequence[paddle.nn.Layer],
         optimizer: OptimizerConfig,
-        precision: Precision = Precision(),
+        precision: Precision = FULL,
         scaler: LossScaler | None = None,
     ) -> None:
         super().__init__(network)

@@ -18,7 +18,7 @@ from paddle import static
 from dygraph.build import compute_losses
 from dygraph.engine.loss_scaling import LossScaler, ScalerVariables
 from dygraph.engine.optimizer import build_optimizer, trainable_names
-from dygraph.engine.precision import Precision, forward
+from dygraph.engine.precision import FULL, Precision, forward
 from shared.config.run_config import OptimizerConfig
 
 NetworkBuilder = Callable[[], paddle.nn.Layer]
@@ -88,7 +88,7 @@ def build_train_program(
     optimizer_config: OptimizerConfig,
     image_shape: Sequence[int],
     dtype: str,
-    precision: Precision = Precision(),
+    precision: Precision = FULL,
     scaler: LossScaler | None = None,
 ) -> TrainProgram:
     """Forward, losses, backward and the optimiser's step for batches of exactly ``image_shape`` ``[N, 3, H, W]``."""

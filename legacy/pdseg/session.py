@@ -9,7 +9,8 @@ import paddle
 
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place
-from dygraph.engine.loss_scaling import describe_precision
+from dygraph.engine.loss_scaling import describe_precision, make_scaler
+from dygraph.engine.precision import effective_precision
 from dygraph.engine.session import VERSIONS, initial_network, require_one_process, trained_network
 from legacy.pdseg.stepper import StaticPredictor, StaticStepper
 from shared.config.run_config import RunConfig
@@ -31,7 +32,8 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     """How ``shared.engine.train`` trains in static mode."""
     require_one_process()
     place = choose_place(use_gpu)
-    _, note = effective_dtype(run.precision, place)
+    precision, notes = effective_precision(run.precision, place)
+    scaler = make_scaler(run.precision, precision)
 
     def make_stepper(run: RunConfig, seed: int, image_shape: Sequence[int]) -> StaticStepper:
         return StaticStepper(

@@ -13,7 +13,7 @@ from paddle import static
 
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import as_float
-from dygraph.engine.precision import Precision
+from dygraph.engine.precision import FULL, Precision
 from legacy.pdseg.program import (
     InferenceProgram,
     LossBuilder,
@@ -117,7 +117,7 @@ class StaticStepper(StaticPredictor):
         build_losses: LossBuilder,
         optimizer: OptimizerConfig,
         image_shape: Sequence[int],
-        precision: Precision = Precision(),
+        precision: Precision = FULL,
         scaler: LossScaler | None = None,
     ) -> None:
         super().__init__(build_network, weights, place)

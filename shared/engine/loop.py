@@ -176,8 +176,8 @@ class TrainLoop:
         if self._skipped_in_a_row < needed:
             return
         raise RunFailedError(
-            f"the gradients overflowed in each of the last {self._skipped_in_a_row} steps up to iteration {done}, so no "
-            "step changed the weights. The last checkpoint is kept: train in bfloat16 (--precision bf16, "
+            f"the gradients overflowed in each of the last {self._skipped_in_a_row} steps up to iteration {done}, so "
+            "none of them changed the weights. The last checkpoint is kept: train in bfloat16 (--precision bf16, "
             "MODEL.AMP_DTYPE bfloat16) or in float32 (--precision fp32, MODEL.FP16 False), or lower the learning rate; "
             "a fixed loss scale may be too large"
         )
