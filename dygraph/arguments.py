@@ -29,6 +29,7 @@ CONFIG_KEYS: Mapping[str, str] = {
     "seed": "seed",
     "deterministic": "deterministic",
     "precision": "precision",
+    "amp_level": "amp_level",
     "aug_eval": "test_config.aug_eval",
     "scales": "test_config.scales",
     "flip_horizontal": "test_config.flip_horizontal",
@@ -79,10 +80,11 @@ def train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--log_iters", type=int, metavar="N", help="iterations between log lines (10)")
     parser.add_argument("--use_vdl", action="store_true", help="also write VisualDL scalars")
     precision = parser.add_mutually_exclusive_group()
-    precision.add_argument("--fp16", dest="precision", action="store_const", const="fp16", help="mixed precision")
+    precision.add_argument("--fp16", dest="precision", action="store_const", const="fp16", help="mixed float16")
     precision.add_argument(
         "--precision", choices=("fp32", "fp16", "bf16"), help="number type; --fp16 is its short form"
     )
+    parser.add_argument("--amp_level", choices=("O1", "O2"), help="how much runs in it: O2 casts parameters too (O1)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of weights, order and augmentation")
     parser.add_argument("--deterministic", action="store_true", help="with one seed, equal bits on a CPU")
     return parser

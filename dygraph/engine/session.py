@@ -9,7 +9,8 @@ import paddle
 import shared
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place, seed_everything
-from dygraph.engine.precision import effective_dtype
+from dygraph.engine.loss_scaling import describe_precision, make_scaler
+from dygraph.engine.precision import effective_precision
 from dygraph.engine.stepper import EagerPredictor, EagerStepper, set_weights
 from dygraph.pretrained import load_pretrained
 from shared.config.run_config import RunConfig
@@ -51,13 +52,14 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     """How ``shared.engine.train`` trains eagerly."""
     require_one_process()
     place = choose_place(use_gpu)
-    _, note = effective_dtype(run.precision, place)
+    precision, notes = effective_precision(run.precision, place)
+    scaler = make_scaler(run.precision, precision)
 
     def make_stepper(run: RunConfig, seed: int, _: Sequence[int]) -> EagerStepper:
         network = initial_network(run, seed)
-        return EagerStepper(network, build_losses(run.losses, run.ignore_index), run.optimizer)
+        return EagerStepper(network, build_losses(run.losses, run.ignore_index), run.optimizer, precision, scaler)
 
-    return Mode("eager", make_stepper, [note] if note else [], VERSIONS)
+    return Mode("eager", make_stepper, notes, VERSIONS, describe_precision(precision, scaler))
 
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> EagerPredictor:

@@ -8,7 +8,9 @@ import numpy as np
 import paddle
 
 from dygraph.build import compute_losses
+from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import accumulator_keys, as_float, build_optimizer, trainable_names
+from dygraph.engine.precision import FULL, Precision, forward
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
 from shared.weights.matching import match_strict
@@ -46,13 +48,25 @@ class EagerStepper(EagerPredictor):
         network: as for :class:`EagerPredictor`.
         losses: modules from ``dygraph.build.build_losses``.
         optimizer: the optimiser's settings; the learning rate arrives with each step.
+        precision: the types of the forward pass.
+        scaler: scales the loss and skips steps that overflow; None does neither.
     """
 
-    def __init__(self, network: paddle.nn.Layer, losses: Sequence[paddle.nn.Layer], optimizer: OptimizerConfig) -> None:
+    def __init__(
+        self,
+        network: paddle.nn.Layer,
+        losses: Sequence[paddle.nn.Layer],
+        optimizer: OptimizerConfig,
+        precision: Precision = FULL,
+        scaler: LossScaler | None = None,
+    ) -> None:
         super().__init__(network)
         self.losses = losses
         self.optimizer_config = optimizer
         self.optimizer = build_optimizer(optimizer, network, lr=0.0)
+        self.precision = precision
+        self.scaler = scaler
+        self._scaling = None if scaler is None else scaler.variables(self.dtype)
 
     def reseed(self, seed: int) -> None:
         """What the next step draws depends on ``seed`` alone."""
@@ -62,13 +76,30 @@ class EagerStepper(EagerPredictor):
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
         self.network.train()
         self.optimizer.set_lr(lr)
-        logits = self.network(paddle.to_tensor(images.astype(self.dtype, copy=False)))
+        logits = forward(self.network, paddle.to_tensor(images.astype(self.dtype, copy=False)), self.precision)
         terms = compute_losses(self.losses, logits, paddle.to_tensor(labels))
         total = sum(terms[1:], terms[0])
-        total.backward()
-        self.optimizer.step()
+        scaled = total if self.scaler is None else self.scaler.scale(total, self._scaling)
+        scaled.backward()
+        skipped = self._apply(self._gradients())
         self.optimizer.clear_grad()
-        return StepResult(as_float(total.numpy()), tuple(as_float(term.numpy()) for term in terms))
+        return StepResult(as_float(total.numpy()), tuple(as_float(term.numpy()) for term in terms), skipped)
+
+    def _apply(self, pairs: list[tuple[paddle.Tensor, paddle.Tensor]]) -> bool:
+        """Unscale and check, the optimiser's step or none, then the new scale; whether the step was skipped."""
+        if self.scaler is None:
+            self.optimizer.step()
+            return False
+        pairs, overflow = self.scaler.unscale(pairs, self._scaling)
+        skipped = bool(overflow)
+        if not skipped:
+            self.optimizer.step()
+        self.scaler.update(pairs, overflow, self._scaling)
+        return skipped
+
+    def _gradients(self) -> list[tuple[paddle.Tensor, paddle.Tensor]]:
+        """Every trainable parameter that the losses reached, with its gradient."""
+        return [(p, p.grad) for p in self.optimizer._parameter_list if p.grad is not None]
 
     def state(self) -> StepperState:
         """Copies of weights and optimiser state; before the first step there is no optimiser state."""
@@ -80,7 +111,12 @@ class EagerStepper(EagerPredictor):
             for key, variable in self._optimizer_variables().items()
             if variable in by_variable
         }
-        return StepperState(model, optimizer)
+        return StepperState(model, optimizer, self._scaler_state())
+
+    def _scaler_state(self) -> dict[str, float] | None:
+        if self._scaling is None:
+            return None
+        return {name: variable.item() for name, variable in self._scaling._asdict().items()}
 
     def _check_complete(self, by_variable: dict) -> None:
         """Before the first step there is no state; after it a missing variable would be lost without a word."""
@@ -96,6 +132,10 @@ class EagerStepper(EagerPredictor):
             shapes = self._optimizer_shapes()
             matched = match_strict(shapes, state.optimizer, "the checkpoint's optimizer")
             self.optimizer.set_state_dict({variables[key]: paddle.to_tensor(value) for key, value in matched.items()})
+        if self.scaler is not None:
+            for name, value in self.scaler.restored(state.scaler).items():
+                variable = getattr(self._scaling, name)
+                variable.set_value(paddle.full([1], value, variable.dtype))
 
     def _keys(self) -> dict[str, tuple[str, str]]:
         return accumulator_keys(self.optimizer_config, trainable_names(self.network))

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import paddle
 from paddle import static
 
 from dygraph.build import compute_losses
+from dygraph.engine.loss_scaling import LossScaler, ScalerVariables
 from dygraph.engine.optimizer import build_optimizer, trainable_names
+from dygraph.engine.precision import FULL, Precision, forward
 from shared.config.run_config import OptimizerConfig
 
 NetworkBuilder = Callable[[], paddle.nn.Layer]
@@ -36,19 +39,20 @@ def static_mode() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ProgramNames:
-    """Scope variables by structured name: ``model`` for weights and statistics, ``optimizer`` for its state."""
+    """Scope variables: ``model`` (weights and statistics) and ``optimizer`` by structured name, ``scaler`` by field."""
 
     model: dict[str, str]
     optimizer: dict[str, str]
     learning_rate: str | None
+    scaler: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TrainProgram:
     """One training step as a Program.
 
-    Feeds ``image`` and ``label``; ``fetches`` are the total loss and then each term; ``gradients`` are by structured
-    name, for comparing modes.
+    Feeds ``image`` and ``label``; ``fetches`` are the total loss, then each term and, with a scaler, whether the
+    gradients overflowed and the step was skipped; ``gradients`` are by structured name, for comparing modes.
     """
 
     main: static.Program
@@ -84,6 +88,8 @@ def build_train_program(
     optimizer_config: OptimizerConfig,
     image_shape: Sequence[int],
     dtype: str,
+    precision: Precision = FULL,
+    scaler: LossScaler | None = None,
 ) -> TrainProgram:
     """Forward, losses, backward and the optimiser's step for batches of exactly ``image_shape`` ``[N, 3, H, W]``."""
     batch, _, height, width = image_shape
@@ -92,11 +98,14 @@ def build_train_program(
         network.train()
         image = static.data("image", list(image_shape), dtype)
         label = static.data("label", [batch, height, width], "int64")
-        terms = compute_losses(build_losses(), network(image), label)
+        terms = compute_losses(build_losses(), forward(network, image, precision), label)
         total = sum(terms[1:], terms[0])
         optimizer = build_optimizer(optimizer_config, network, lr=0.0)
-        pairs = optimizer.backward(total)
-        optimizer.apply_gradients(pairs)
+        fetches = [total, *terms]
+        scaling = None if scaler is None else scaler.variables(dtype)
+        pairs = optimizer.backward(total if scaler is None else scaler.scale(total, scaling))
+        pairs, skipped = _apply(optimizer, pairs, scaler, scaling)
+        fetches += [] if skipped is None else [skipped]
         structured = {name: key for key, name in trainable_names(network).items()}
         names = ProgramNames(
             model=_model_names(network),
@@ -106,9 +115,31 @@ def build_train_program(
                 for parameter, variable in by_parameter.items()
             },
             learning_rate=optimizer._global_learning_rate().name,
+            scaler={} if scaling is None else {name: value.name for name, value in scaling._asdict().items()},
         )
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
-    return TrainProgram(main, startup, [total, *terms], gradients, names)
+    return TrainProgram(main, startup, fetches, gradients, names)
+
+
+def _apply(
+    optimizer: paddle.optimizer.Optimizer,
+    pairs: list[tuple[Any, Any]],
+    scaler: LossScaler | None,
+    scaling: ScalerVariables | None,
+) -> tuple[list[tuple[Any, Any]], paddle.pir.Value | None]:
+    """Unscale and check, the optimiser's step or none, then the new scale; the gradients, and whether it skips."""
+    if scaler is None:
+        optimizer.apply_gradients(pairs)
+        return pairs, None
+    pairs, overflow = scaler.unscale(pairs, scaling)
+    static.nn.cond(paddle.logical_not(overflow), lambda: _step(optimizer, pairs))
+    scaler.update(pairs, overflow, scaling)
+    return pairs, overflow
+
+
+def _step(optimizer: paddle.optimizer.Optimizer, pairs: list[tuple[Any, Any]]) -> None:
+    """The optimiser's step as a branch of a Program, which gives nothing."""
+    optimizer.apply_gradients(pairs)
 
 
 def build_inference_program(build_network: NetworkBuilder, dtype: str) -> InferenceProgram:

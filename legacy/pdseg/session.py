@@ -9,7 +9,8 @@ import paddle
 
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place
-from dygraph.engine.precision import effective_dtype
+from dygraph.engine.loss_scaling import describe_precision, make_scaler
+from dygraph.engine.precision import effective_precision
 from dygraph.engine.session import VERSIONS, initial_network, require_one_process, trained_network
 from legacy.pdseg.stepper import StaticPredictor, StaticStepper
 from shared.config.run_config import RunConfig
@@ -31,7 +32,8 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     """How ``shared.engine.train`` trains in static mode."""
     require_one_process()
     place = choose_place(use_gpu)
-    _, note = effective_dtype(run.precision, place)
+    precision, notes = effective_precision(run.precision, place)
+    scaler = make_scaler(run.precision, precision)
 
     def make_stepper(run: RunConfig, seed: int, image_shape: Sequence[int]) -> StaticStepper:
         return StaticStepper(
@@ -41,9 +43,11 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             lambda: build_losses(run.losses, run.ignore_index),
             run.optimizer,
             image_shape,
+            precision,
+            scaler,
         )
 
-    return Mode("static", make_stepper, [note] if note else [], VERSIONS)
+    return Mode("static", make_stepper, notes, VERSIONS, describe_precision(precision, scaler))
 
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> StaticPredictor:

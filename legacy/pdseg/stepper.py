@@ -11,7 +11,9 @@ import numpy as np
 import paddle
 from paddle import static
 
+from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import as_float
+from dygraph.engine.precision import FULL, Precision
 from legacy.pdseg.program import (
     InferenceProgram,
     LossBuilder,
@@ -103,6 +105,8 @@ class StaticStepper(StaticPredictor):
         build_losses: builds the loss modules, under the Program's guard.
         optimizer: the optimiser's settings; the learning rate arrives with each step.
         image_shape: ``[N, 3, H, W]`` of the training batches.
+        precision: the types of the forward pass.
+        scaler: scales the loss and skips steps that overflow; None does neither.
     """
 
     def __init__(
@@ -113,10 +117,14 @@ class StaticStepper(StaticPredictor):
         build_losses: LossBuilder,
         optimizer: OptimizerConfig,
         image_shape: Sequence[int],
+        precision: Precision = FULL,
+        scaler: LossScaler | None = None,
     ) -> None:
         super().__init__(build_network, weights, place)
         self.build_losses = build_losses
         self.optimizer_config = optimizer
+        self.precision = precision
+        self.scaler = scaler
         self._programs: dict[tuple[int, ...], TrainProgram] = {}
         self.training = self._program(tuple(image_shape))
         self._run(self.training.startup)
@@ -131,7 +139,13 @@ class StaticStepper(StaticPredictor):
                     MANY_SHAPES,
                 )
             self._programs[image_shape] = build_train_program(
-                self.build_network, self.build_losses, self.optimizer_config, image_shape, self.dtype
+                self.build_network,
+                self.build_losses,
+                self.optimizer_config,
+                image_shape,
+                self.dtype,
+                self.precision,
+                self.scaler,
             )
         return self._programs[image_shape]
 
@@ -145,7 +159,8 @@ class StaticStepper(StaticPredictor):
         self._set_lr(program, lr)
         feed = {"image": images.astype(self.dtype, copy=False), "label": labels}
         total, *terms = self._run(program.main, feed, program.fetches)
-        return StepResult(as_float(total), tuple(as_float(term) for term in terms))
+        skipped = self.scaler is not None and bool(terms.pop())
+        return StepResult(as_float(total), tuple(as_float(term) for term in terms), skipped)
 
     def _set_lr(self, program: TrainProgram, lr: float) -> None:
         tensor = self._tensor(program.names.learning_rate)
@@ -153,13 +168,22 @@ class StaticStepper(StaticPredictor):
 
     def state(self) -> StepperState:
         """Copies of weights and optimiser state."""
-        return StepperState(self._read(self.training.names.model), self._read(self.training.names.optimizer))
+        names = self.training.names
+        return StepperState(self._read(names.model), self._read(names.optimizer), self._scaler_state())
+
+    def _scaler_state(self) -> dict[str, float] | None:
+        if self.scaler is None:
+            return None
+        return {name: value.item() for name, value in self._read(self.training.names.scaler).items()}
 
     def load_state(self, state: StepperState) -> None:
         """Take over weights and optimiser state by structured name."""
         self._write(self.training.names.model, state.model, "the checkpoint's model")
         if state.optimizer:
             self._write(self.training.names.optimizer, state.optimizer, "the checkpoint's optimizer")
+        if self.scaler is not None:
+            restored = {name: np.array([value]) for name, value in self.scaler.restored(state.scaler).items()}
+            self._write(self.training.names.scaler, restored, "the checkpoint's loss scale")
 
 
 def _empty(scope: static.Scope) -> None:

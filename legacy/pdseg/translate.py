@@ -176,8 +176,10 @@ def _files(cfg: CfgNode) -> FilesConfig:
 
 
 def _precision(cfg: CfgNode) -> PrecisionConfig:
+    """FP16 switches mixed precision on; AMP_DTYPE, AMP_LEVEL and SCALE_LOSS say how, and wait for it."""
     scale = cfg.MODEL.SCALE_LOSS
     return PrecisionConfig(
-        dtype="float16" if cfg.MODEL.FP16 else "float32",
+        dtype=cfg.MODEL.AMP_DTYPE if cfg.MODEL.FP16 else "float32",
         loss_scale=scale.lower() if isinstance(scale, str) else scale,
+        level=cfg.MODEL.AMP_LEVEL,
     )

@@ -87,6 +87,8 @@ _MODEL = {
     "MODEL.MODEL_NAME": Option("", text()),
     "MODEL.DATA_FORMAT": Option("NCHW", choice("NCHW", "NHWC")),
     "MODEL.FP16": Option(False, boolean()),
+    "MODEL.AMP_DTYPE": Option("float16", choice("float16", "bfloat16")),  # what MODEL.FP16 True runs in
+    "MODEL.AMP_LEVEL": Option("O1", choice("O1", "O2")),
     "MODEL.SCALE_LOSS": Option("DYNAMIC", either(choice("DYNAMIC", "dynamic"), _POSITIVE)),
     "MODEL.MULTI_LOSS_WEIGHT": Option([1.0], sequence(number(0))),
     "MODEL.DEFAULT_NORM_TYPE": Option("bn", text(), "this version builds batch norm ('bn') only"),

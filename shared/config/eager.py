@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -192,13 +193,11 @@ def _read_reader(top: Section) -> ReaderConfig:
 
 def _read_precision(top: Section) -> PrecisionConfig:
     written = top.take("precision", "str", "fp32", one_of=tuple(_PRECISIONS))
-    level = top.take("amp_level", "str", "O1")
-    if level != "O1":
-        top.problem("amp_level", f"expected O1 (weights stay float32, operators choose), got {level!r}")
+    level = top.take("amp_level", "str", "O1", one_of=("O1", "O2"))
     scale = top.take("loss_scale", "float | str", "dynamic", above=0)
-    if isinstance(scale, str) and scale != "dynamic":
+    if (isinstance(scale, str) and scale != "dynamic") or scale == math.inf:
         top.problem("loss_scale", f"expected dynamic or a number, got {scale!r}")
-    return PrecisionConfig(_PRECISIONS[written], scale if isinstance(scale, str) else float(scale))
+    return PrecisionConfig(_PRECISIONS[written], scale if isinstance(scale, str) else float(scale), level)
 
 
 def _read_data_format(top: Section, model: Any) -> str:

@@ -78,6 +78,7 @@ def effective_values(run: RunConfig, defaults: bool = True) -> dict[str, Any]:
         "num_workers": run.reader.workers,
         "reader": {"kind": run.reader.kind, "prefetch": run.reader.prefetch},
         "precision": run.precision.dtype,
+        "amp_level": run.precision.level,
         "loss_scale": run.precision.loss_scale,
         "data_format": run.data_format,
     }

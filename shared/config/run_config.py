@@ -131,6 +131,7 @@ class PrecisionConfig:
 
     dtype: str = "float32"  # float32 | float16 | bfloat16
     loss_scale: float | str = "dynamic"
+    level: str = "O1"  # O1 | O2, see dygraph.engine.precision
 
 
 @dataclass(frozen=True)

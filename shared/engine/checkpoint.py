@@ -4,7 +4,7 @@
 
     <save_dir>/iter_500/model.safetensors       weights by state_dict() name
                         optimizer.safetensors   "<accumulator>/<parameter>" -> array
-                        state.json              progress, config, sizes and SHA-256 of the two files
+                        state.json              progress, loss scale, config, sizes and SHA-256 of the two files
     <save_dir>/best_model/                      the same three files, of the best checkpoint so far
 
 Folders appear whole through :mod:`shared.engine.checkpoint_folder`.
@@ -99,7 +99,7 @@ def save_checkpoint(
     if mode not in _MODES:
         raise ValueError(f"mode is {mode!r}; expected one of {_MODES}")
     save_dir = Path(save_dir)
-    meta = _meta(progress, mode, config, versions or {})
+    meta = {**_meta(progress, mode, config, versions or {}), "scaler": state.scaler}
     size = len(_to_json(meta))
     arrays = (*state.model.values(), *state.optimizer.values())
     needed = sum(np.asarray(a).nbytes for a in arrays) + size + 300 * len(arrays)
@@ -137,7 +137,7 @@ def update_progress(checkpoint_dir: Path, progress: Progress) -> None:
     """
     old = _read_meta(Path(checkpoint_dir))
     new = _meta(progress, old["mode"], old["config"], old["versions"])
-    new["files"] = old["files"]
+    new.update({key: old[key] for key in ("files", "scaler") if key in old})
     path = Path(checkpoint_dir) / _STATE
     try:
         with atomic_open(path) as file:
@@ -169,7 +169,8 @@ def load_checkpoint(path: Path) -> tuple[StepperState, Progress, dict[str, Any]]
     meta = verify_checkpoint(path)
     best = meta["best"] or {"miou": None, "iteration": None}
     progress = Progress(meta["iteration"], best["miou"], best["iteration"], meta["extra"])
-    return StepperState(load_arrays(path / _MODEL), load_arrays(path / _OPTIMIZER)), progress, meta
+    state = StepperState(load_arrays(path / _MODEL), load_arrays(path / _OPTIMIZER), meta.get("scaler"))
+    return state, progress, meta
 
 
 def verify_checkpoint(path: Path) -> dict[str, Any]:
@@ -311,6 +312,9 @@ def _check_meta(meta: dict[str, Any]) -> None:
     best = meta["best"]
     if best is not None and not (isinstance(best["miou"], float) and isinstance(best["iteration"], (int, type(None)))):
         raise TypeError(f"best is {best!r}")
+    scaler = meta.get("scaler")  # checkpoints of earlier versions have none
+    if scaler is not None and not all(isinstance(scaler[key], (int, float)) for key in ("scale", "good", "bad")):
+        raise TypeError(f"scaler is {scaler!r}")
     for name in (_MODEL, _OPTIMIZER):
         if not isinstance(meta["files"][name], dict):
             raise TypeError(f"files.{name} is {meta['files'][name]!r}")

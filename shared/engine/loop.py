@@ -21,6 +21,8 @@ from shared.errors import RunFailedError
 
 logger = logging.getLogger(__name__)
 
+FEW_OVERFLOWS = 10
+
 
 @dataclass(frozen=True)
 class Cadence:
@@ -47,7 +49,9 @@ class _Window:
     started: float = field(default_factory=time.perf_counter)
     reader_seconds: float = 0.0
     steps: int = 0
+    skipped: int = 0
     images: int = 0
+    finite: int = 0
     loss: float = 0.0
     terms: tuple[float, ...] = ()
 
@@ -55,8 +59,16 @@ class _Window:
         self.reader_seconds += reader_seconds
         self.steps += 1
         self.images += len(batch.paths)
+        self.skipped += result.skipped
+        if not _is_finite(result):
+            return
+        self.finite += 1
         self.loss += result.loss
         self.terms = tuple(a + b for a, b in zip(self.terms or (0.0,) * len(result.terms), result.terms))
+
+
+def _is_finite(result: StepResult) -> bool:
+    return math.isfinite(result.loss) and all(math.isfinite(term) for term in result.terms)
 
 
 class TrainLoop:
@@ -93,12 +105,13 @@ class TrainLoop:
         self.seed = seed
         self.show_progress = show_progress
         self._signal: int | None = None
+        self._skipped_in_a_row = 0
 
     def run(self, batches: Iterable[Batch]) -> None:
         """Train on ``batches``, which begin at ``first_iteration``.
 
         Raises:
-            RunFailedError: the loss is not finite, or the batches end early.
+            RunFailedError: the loss is not finite, every step of an interval overflowed, or the batches end early.
             InterruptedRunError: a signal asked for an end; a checkpoint was saved first.
         """
         source = iter(batches)
@@ -112,10 +125,12 @@ class TrainLoop:
                 result = self.stepper.train_step(batch.images, batch.labels, lr)
                 self._check_finite(result, batch, iteration, lr)
                 window.add(result, batch, reader_seconds)
+                self._skipped_in_a_row = self._skipped_in_a_row + 1 if result.skipped else 0
                 done = iteration + 1
                 bar.update()
                 if done % self.cadence.log_iters == 0 or done == self.cadence.total_iters:
                     self._log(window, done, lr)
+                    self._check_some_step_counted(window, done)
                     window = _Window()
                 if done % self.cadence.save_interval == 0 or done == self.cadence.total_iters:
                     paused = time.perf_counter()
@@ -144,12 +159,27 @@ class TrainLoop:
         return batch, time.perf_counter() - started
 
     def _check_finite(self, result: StepResult, batch: Batch, iteration: int, lr: float) -> None:
-        if math.isfinite(result.loss) and all(math.isfinite(term) for term in result.terms):
+        if result.skipped or _is_finite(result):
             return
         raise RunFailedError(
             f"the loss is {result.loss} at iteration {iteration + 1} (terms {', '.join(map(str, result.terms))}; "
             f"lr {lr:g}; files {', '.join(batch.paths)}). The last checkpoint is kept: lower the learning rate or add "
             "a warm-up, and look at these files"
+        )
+
+    def _check_some_step_counted(self, window: _Window, done: int) -> None:
+        """A dynamic scale halves at each overflow, so a few in a row are its way to begin; a whole interval is not.
+
+        An interval shorter than :data:`FEW_OVERFLOWS` steps waits for as many, unless it is the run's last.
+        """
+        needed = window.steps if done == self.cadence.total_iters else max(window.steps, FEW_OVERFLOWS)
+        if self._skipped_in_a_row < needed:
+            return
+        raise RunFailedError(
+            f"the gradients overflowed in each of the last {self._skipped_in_a_row} steps up to iteration {done}, so "
+            "none of them changed the weights. The last checkpoint is kept: train in bfloat16 (--precision bf16, "
+            "MODEL.AMP_DTYPE bfloat16) or in float32 (--precision fp32, MODEL.FP16 False), or lower the learning rate; "
+            "a fixed loss scale may be too large"
         )
 
     def _log(self, window: _Window, done: int, lr: float) -> None:
@@ -159,13 +189,14 @@ class TrainLoop:
             epoch=(done - 1) // self.cadence.iters_per_epoch + 1,
             iteration=done,
             total_iters=self.cadence.total_iters,
-            loss=window.loss / window.steps,
-            terms=tuple(term / window.steps for term in window.terms),
+            loss=window.loss / window.finite if window.finite else math.nan,
+            terms=tuple(term / window.finite for term in window.terms),
             lr=lr,
             batch_cost=cost,
             reader_cost=window.reader_seconds / window.steps,
             ips=window.images / seconds,
             eta_seconds=cost * (self.cadence.total_iters - done),
+            skipped=window.skipped,
         )
         logger.info("%s", interval.line())
         self.records.write(interval.record())

@@ -35,7 +35,10 @@ def format_eta(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Interval:
-    """Means over one logging interval. Costs are seconds per step, ips is images per second over all cards."""
+    """Means over one logging interval. Costs are seconds per step, ips is images per second over all cards.
+
+    ``skipped`` counts the steps whose scaled gradients overflowed; the loss is that of the steps where it was finite.
+    """
 
     epoch: int
     iteration: int
@@ -47,14 +50,16 @@ class Interval:
     reader_cost: float
     ips: float
     eta_seconds: float
+    skipped: int = 0
 
     def line(self) -> str:
         """The line both modes print."""
         terms = "" if len(self.terms) < 2 else " (" + " + ".join(f"{t:.4f}" for t in self.terms) + ")"
+        skipped = f", skipped: {self.skipped}" if self.skipped else ""
         return (
             f"[TRAIN] epoch: {self.epoch}, iter: {self.iteration}/{self.total_iters}, loss: {self.loss:.4f}{terms}, "
             f"lr: {self.lr:.6f}, batch_cost: {self.batch_cost:.4f}, reader_cost: {self.reader_cost:.5f}, "
-            f"ips: {self.ips:.4f} images/s, ETA {format_eta(self.eta_seconds)}"
+            f"ips: {self.ips:.4f} images/s, ETA {format_eta(self.eta_seconds)}{skipped}"
         )
 
     def record(self) -> dict[str, Any]:
@@ -69,6 +74,7 @@ class Interval:
             "batch_cost": self.batch_cost,
             "reader_cost": self.reader_cost,
             "ips": self.ips,
+            "skipped": self.skipped,
         }
 
 

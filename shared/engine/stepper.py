@@ -31,10 +31,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class StepResult:
-    """Host values of one training step: the summed loss and each term after its coefficient."""
+    """Host values of one training step.
+
+    Attributes:
+        loss: the sum, unscaled.
+        terms: each loss after its coefficient.
+        skipped: the scaled gradients overflowed, so weights and optimiser state are as they were.
+    """
 
     loss: float
     terms: tuple[float, ...]
+    skipped: bool = False
 
 
 @dataclass
@@ -44,10 +51,12 @@ class StepperState:
     Attributes:
         model: ``state_dict()`` name -> array (parameters and batch-norm statistics).
         optimizer: ``"<accumulator>/<parameter name>"`` -> array, e.g. ``"velocity/backbone.conv1.weight"``.
+        scaler: ``scale``, and its counters ``good`` and ``bad``; None for a run that scales no loss.
     """
 
     model: dict[str, np.ndarray]
     optimizer: dict[str, np.ndarray]
+    scaler: dict[str, float] | None = None
 
 
 class Predictor(Protocol):

@@ -50,12 +50,14 @@ class Mode:
         make_stepper: called with the run, the seed and ``[N, 3, H, W]`` of the batches.
         notes: sentences for the run plan (a type that the machine cannot run, ...).
         versions: of this toolkit and of Paddle, for the checkpoint.
+        precision: what the steps compute in, for the run plan.
     """
 
     name: str
     make_stepper: Callable[[RunConfig, int, Sequence[int]], Stepper]
     notes: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    precision: str = "float32"
 
 
 def train(run: RunConfig, mode: Mode) -> Path:
@@ -244,6 +246,7 @@ def _plan(
         f"{cadence.total_iters / cadence.iters_per_epoch:.1f} epochs",
         f"  optimizer: {run.optimizer.type}, lr {start:g} (peak {peak:g}, end {end:g}, {run.schedule.type}), "
         f"weight decay {run.optimizer.weight_decay:g}",
+        f"  precision: {mode.precision}",
         f"  checkpoints: {saves} in {run.train.save_dir}, {kept} kept"
         + ("; evaluated each time" if run.train.do_eval else "; no evaluation (--do_eval)"),
         f"  seed: {data.source.seed}" + (", deterministic" if run.train.deterministic else ""),
@@ -258,8 +261,6 @@ def _notes_on_unused(run: RunConfig) -> list[str]:
     notes = []
     if run.train.sync_bn:
         notes.append("synchronised batch norm: one process, so there is nothing to synchronise")
-    if run.precision.loss_scale != "dynamic":
-        notes.append(f"loss scale {run.precision.loss_scale}: nothing is scaled in float32")
     if run.train_data is not None and run.train_data.edge and not reads_edges(run.losses):
         notes.append("train_dataset.edge: no loss reads edges, so none are made")
     if run.val_data is not None and run.val_data.edge:

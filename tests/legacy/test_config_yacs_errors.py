@@ -68,6 +68,8 @@ WRONG_VALUES = [
     ("DATASET.IGNORE_INDEX", "256", "got 256 (int), expected int, at least 0 and at most 255"),
     ("DATASET.SEPARATOR", "", "got '' (str), expected str that is not empty"),
     ("MODEL.SCALE_LOSS", "big", "got 'big' (str), expected one of DYNAMIC, dynamic, or a number, above 0"),
+    ("MODEL.AMP_DTYPE", "fp16", "got 'fp16' (str), expected one of float16, bfloat16"),
+    ("MODEL.AMP_LEVEL", "O3", "got 'O3' (str), expected one of O1, O2"),
     ("TRAIN.SEED", "-1", "got -1 (int), expected int, at least 0, or None"),
     ("MODEL.DEEPLAB.OUTPUT_STRIDE", "32", "got 32 (int), expected one of 8, 16"),
 ]

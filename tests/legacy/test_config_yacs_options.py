@@ -75,6 +75,8 @@ CARRIED: list[tuple[str, str, str, Any, list[str]]] = [
     ("MODEL.MODEL_NAME", "deeplabv3p", "model.type", "DeepLabV3P", ["MODEL.DEEPLAB.BACKBONE", "resnet_vd_18"]),
     ("MODEL.DATA_FORMAT", "NHWC", "data_format", "NHWC", []),
     ("MODEL.FP16", "True", "precision.dtype", "float16", []),
+    ("MODEL.AMP_DTYPE", "bfloat16", "precision.dtype", "bfloat16", ["MODEL.FP16", "True"]),
+    ("MODEL.AMP_LEVEL", "O2", "precision.level", "O2", []),
     ("MODEL.SCALE_LOSS", "128", "precision.loss_scale", 128.0, []),
     ("MODEL.MULTI_LOSS_WEIGHT", "[0.5]", "losses.0.coef", 0.5, []),
     ("MODEL.HRNET.STAGE2.NUM_CHANNELS", "[8, 16]", "model.backbone.stage2_num_channels", [8, 16], []),

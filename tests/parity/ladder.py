@@ -63,14 +63,15 @@ def make_pair(
     losses=CROSS_ENTROPY,
     optimizer=RECIPE,
     data_format="NCHW",
+    scaler=None,
 ) -> Pair:
     """Build both steppers. ``default_dtype`` must be kept by the caller while static Programs are built lazily."""
     build = partial(build_model, spec, num_classes=NUM_CLASSES, data_format=data_format)
     make_losses = partial(build_losses, losses, IGNORE)
     seed_everything(SEED, True)
     network = build()
-    static = StaticStepper(build, weights_of(network), paddle.CPUPlace(), make_losses, optimizer, shape)
-    return Pair(EagerStepper(network, make_losses(), optimizer), static)
+    static = StaticStepper(build, weights_of(network), paddle.CPUPlace(), make_losses, optimizer, shape, scaler=scaler)
+    return Pair(EagerStepper(network, make_losses(), optimizer, scaler=scaler), static)
 
 
 def steps(stepper, shape, count, dtype="float32", first_seed=3):

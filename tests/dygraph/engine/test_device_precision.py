@@ -10,9 +10,7 @@ import pytest
 
 from dygraph.engine import device
 from dygraph.engine.device import choose_place, seed_everything
-from dygraph.engine.precision import effective_dtype
-from shared.config.run_config import PrecisionConfig
-from shared.errors import ConfigError, MachineError
+from shared.errors import MachineError
 
 NO_CUDA = pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="this Paddle has CUDA")
 
@@ -57,23 +55,6 @@ def test_value_large_seeds_are_taken():
     first = np.random.random()
     np.random.seed(5)
     assert np.random.random() == first
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_value_mixed_precision_on_a_cpu_is_float32_with_a_sentence(dtype):
-    found, note = effective_dtype(PrecisionConfig(dtype), paddle.CPUPlace())
-    assert found == "float32"
-    assert note == f"{dtype} is unavailable on a CPU: the run goes on in float32"
-
-
-def test_value_float32_needs_no_sentence():
-    assert effective_dtype(PrecisionConfig(), paddle.CPUPlace()) == ("float32", None)
-    assert effective_dtype(PrecisionConfig(), object()) == ("float32", None)
-
-
-def test_error_mixed_precision_on_a_gpu_is_refused():
-    with pytest.raises(ConfigError, match="float16 on a GPU is not carried"):
-        effective_dtype(PrecisionConfig("float16"), object())
 
 
 @pytest.mark.parametrize("deterministic", [False, True])

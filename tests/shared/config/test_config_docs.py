@@ -69,5 +69,5 @@ def test_value_every_key_is_documented(folder):
     run = load_run_config("own.yml")
     values = effective_values(run)
     keys = {*values, *values["test_config"], *values["optimizer"], *values["lr_scheduler"], *values["reader"]}
-    keys |= {*_NOT_CARRIED, "epochs", "learning_rate", "amp_level", "export", "_base_", "_inherited_"}
+    keys |= {*_NOT_CARRIED, "epochs", "learning_rate", "export", "_base_", "_inherited_"}
     assert [k for k in sorted(keys) if f"`{k}`" not in TEXT and f"`{k}:" not in TEXT] == []

@@ -141,7 +141,9 @@ def test_error_missing_sections(tmp_path):
         (["model.backbone.data_format=NHWC"], "model.backbone.data_format: the whole run has one"),
         (["model.data_format=NHWC", "data_format=NCHW"], "model.data_format: is NHWC, but data_format is NCHW"),
         (["precision=fp8"], "precision: expected one of"),
-        (["amp_level=O2"], "amp_level: expected O1"),
+        (["amp_level=O3"], "amp_level: expected one of O1, O2, got 'O3'"),
+        (["loss_scale=.inf"], "loss_scale: expected dynamic or a number, got inf"),
+        (["loss_scale=0"], "loss_scale: expected more than 0, got 0"),
         (["loss_scale=often"], "loss_scale: expected dynamic or a number"),
         (["num_workers=2", "reader.kind=inline"], "reader.kind: inline needs no worker"),
         (["reader.kind=thread"], "reader.kind: thread needs workers"),
@@ -179,9 +181,7 @@ def test_error_sentences(basic, opts, sentence):
     assert any(p.startswith(sentence) for p in problems_of(basic, *opts)), problems_of(basic, *opts)
 
 
-@pytest.mark.parametrize(
-    "opt", ["use_ema=false", "to_static_training=False", "amp_level=O1", "optimizer.grad_clip=null"]
-)
+@pytest.mark.parametrize("opt", ["use_ema=false", "to_static_training=False", "optimizer.grad_clip=null"])
 def test_value_keys_that_say_off_are_accepted(basic, opt):
     assert load_run_config(basic, opts=[opt]).train.iters == 100
 

@@ -21,6 +21,7 @@ OPTS = [
     "num_workers=2",
     "precision=bf16",
     "loss_scale=64",
+    "amp_level=O2",
     "train_dataset.edge=true",
     "lr_scheduler={type: CosineAnnealingDecay, learning_rate: 0.1, step_unit: epoch}",
 ]

@@ -17,11 +17,13 @@ import shared.engine.checkpoint_folder
 import shared.weights.atomic
 from shared.engine.checkpoint import (
     Progress,
+    _sealed,
     find_resumable,
     load_checkpoint,
     resolve_resume,
     save_best,
     save_checkpoint,
+    update_progress,
     verify_checkpoint,
 )
 from shared.engine.stepper import StepperState
@@ -87,6 +89,32 @@ def test_value_round_trip(tmp_path):
     resumed = np.random.default_rng()
     resumed.bit_generator.state = found.extra["random"]
     assert resumed.random() == generator.random()
+
+
+@pytest.mark.parametrize("scaler", [None, {"scale": 4096.0, "good": 17, "bad": 1}])
+def test_value_the_loss_scale_is_kept_with_the_progress(tmp_path, scaler):
+    state = _state()
+    state.scaler = scaler
+    path = save_checkpoint(tmp_path, state, Progress(1), mode="eager", config={}, keep_max=1)
+    assert load_checkpoint(path)[0].scaler == scaler
+    update_progress(path, Progress(1, 0.5, 1))
+    assert load_checkpoint(path)[0].scaler == scaler
+    assert load_checkpoint(save_best(tmp_path, path))[0].scaler == scaler
+
+
+def test_value_a_checkpoint_from_before_loss_scaling_loads(tmp_path):
+    path = _save(tmp_path, 1)
+    meta = {key: value for key, value in json.loads((path / "state.json").read_text()).items() if key != "scaler"}
+    (path / "state.json").write_text(json.dumps(_sealed(meta)))
+    assert load_checkpoint(path)[0].scaler is None
+
+
+def test_error_a_damaged_loss_scale(tmp_path):
+    path = _save(tmp_path, 1)
+    meta = {**json.loads((path / "state.json").read_text()), "scaler": {"scale": "4"}}
+    (path / "state.json").write_text(json.dumps(_sealed(meta)))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_checkpoint(path)
 
 
 def test_value_files_are_readable_by_others(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 
@@ -88,6 +89,47 @@ def test_error_loss_not_finite_names_files_and_rate(tmp_path, bad):
     with records, pytest.raises(RunFailedError, match=r"iteration 2 .*lr 0\.5; files street\.png"):
         loop.run(batch("street.png") for _ in range(6))
     assert saves == []
+
+
+class OverflowingStepper(CountingStepper):
+    """Skips the steps (from 1) it is told to; a skipped step's loss is infinite."""
+
+    def __init__(self, skipped):
+        super().__init__()
+        self.skipped = skipped
+
+    def train_step(self, images, labels, lr):
+        result = super().train_step(images, labels, lr)
+        if len(self.rates) not in self.skipped:
+            return result
+        return StepResult(math.inf, (math.inf,), skipped=True)
+
+
+def test_value_skipped_steps_are_counted_and_left_out_of_the_mean(tmp_path, caplog):
+    loop, records = make_loop(tmp_path, OverflowingStepper({1, 2, 3, 6}), lambda *_: None, log=3)
+    with records, caplog.at_level("INFO"):
+        loop.run(batch() for _ in range(6))
+    lines = read_records(tmp_path)
+    assert [line["skipped"] for line in lines] == [3, 1]
+    assert [line["loss"] for line in lines] == [None, 4.5], "steps 4 and 5"
+    assert [line.partition(", skipped: ")[2] for line in caplog.messages if "[TRAIN]" in line] == ["3", "1"]
+
+
+@pytest.mark.parametrize(("log", "stopped_at"), [(2, 10), (4, 12), (10, 10), (13, 13), (50, 20)])
+def test_error_an_interval_of_overflows_ends_the_run(tmp_path, log, stopped_at):
+    stepper = OverflowingStepper(range(1, 99))
+    loop, records = make_loop(tmp_path, stepper, lambda *_: None, total=20, log=log, interval=50)
+    with records, pytest.raises(RunFailedError, match=rf"up to iteration {stopped_at}, .*bf16.*fp32.*learning rate"):
+        loop.run(batch() for _ in range(20))
+    assert len(stepper.rates) == stopped_at
+
+
+def test_value_a_few_overflows_at_the_beginning_do_not(tmp_path):
+    stepper = OverflowingStepper(range(1, 10))
+    loop, records = make_loop(tmp_path, stepper, lambda *_: None, total=12, log=1, interval=50)
+    with records:
+        loop.run(batch() for _ in range(12))
+    assert len(stepper.rates) == 12
 
 
 def test_error_reader_ends_early(tmp_path):
