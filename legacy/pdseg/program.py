@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import paddle
 from paddle import static
 
 from dygraph.build import compute_losses
+from dygraph.engine.exchange import Exchange
 from dygraph.engine.optimizer import build_optimizer, trainable_names
 from shared.config.run_config import OptimizerConfig
 
@@ -36,11 +37,15 @@ def static_mode() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ProgramNames:
-    """Scope variables by structured name: ``model`` for weights and statistics, ``optimizer`` for its state."""
+    """Scope variables by structured name: ``model`` for weights and statistics, ``optimizer`` for its state.
+
+    ``statistics`` are those of ``model`` that the forward pass moves and no optimiser.
+    """
 
     model: dict[str, str]
     optimizer: dict[str, str]
     learning_rate: str | None
+    statistics: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,11 @@ def build_train_program(
     optimizer_config: OptimizerConfig,
     image_shape: Sequence[int],
     dtype: str,
+    exchange: Exchange | None = None,
 ) -> TrainProgram:
     """Forward, losses, backward and the optimiser's step for batches of exactly ``image_shape`` ``[N, 3, H, W]``."""
     batch, _, height, width = image_shape
+    exchange = exchange or Exchange()
     with building() as (main, startup):
         network = build_network()
         network.train()
@@ -96,6 +103,8 @@ def build_train_program(
         total = sum(terms[1:], terms[0])
         optimizer = build_optimizer(optimizer_config, network, lr=0.0)
         pairs = optimizer.backward(total)
+        pairs = _exchanged(exchange, network, pairs)
+        fetches = _averaged(exchange, [total, *terms])
         optimizer.apply_gradients(pairs)
         structured = {name: key for key, name in trainable_names(network).items()}
         names = ProgramNames(
@@ -106,9 +115,24 @@ def build_train_program(
                 for parameter, variable in by_parameter.items()
             },
             learning_rate=optimizer._global_learning_rate().name,
+            statistics={k: v for k, v in _model_names(network).items() if k not in trainable_names(network)},
         )
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
-    return TrainProgram(main, startup, [total, *terms], gradients, names)
+    return TrainProgram(main, startup, fetches, gradients, names)
+
+
+def _exchanged(exchange: Exchange, network: paddle.nn.Layer, pairs: list) -> list:
+    """(parameter, gradient averaged over the ranks), exchanged in the network's order, as the eager mode does."""
+    if exchange.world == 1:
+        return pairs
+    place = {parameter.name: i for i, parameter in enumerate(network.parameters())}
+    pairs = sorted((p for p in pairs if p[1] is not None), key=lambda pair: place[pair[0].name])
+    return list(zip([p for p, _ in pairs], exchange.average([gradient for _, gradient in pairs])))
+
+
+def _averaged(exchange: Exchange, losses: list) -> list:
+    """The losses to fetch, averaged over the ranks; before the optimiser, see :class:`Exchange`."""
+    return losses if exchange.world == 1 else paddle.unstack(exchange.mean(paddle.stack(losses)))
 
 
 def build_inference_program(build_network: NetworkBuilder, dtype: str) -> InferenceProgram:
