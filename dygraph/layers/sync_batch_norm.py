@@ -7,15 +7,16 @@ import math
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers.across_ranks import summed_over_ranks
+from dygraph.layers.across_ranks import gathered_from_ranks
 
 
 class SyncBatchNorm2D(nn.Layer):
     """``nn.BatchNorm2D`` whose mean and variance are those of the ranks' batches together.
 
     Parameters and statistics are those of the layer it replaces, under the same names. In evaluation it is that layer.
-    The variance is taken from the differences to the common mean (two exchanges), because a mean of squares minus a
-    squared mean loses its digits in float32. Paddle's own ``nn.SyncBatchNorm`` has no CPU kernel.
+    Every rank tells the others its mean, its sum of squared differences to that mean and its count, in one exchange,
+    and all combine these (Chan et al., https://doi.org/10.1080/00031305.1983.10483115): a mean of squares minus a
+    squared mean would lose its digits in float32. Paddle's own ``nn.SyncBatchNorm`` has no CPU kernel.
 
     Args:
         norm: the layer to take over.
@@ -35,15 +36,24 @@ class SyncBatchNorm2D(nn.Layer):
         channels_last = self._data_format == "NHWC"
         axes = [0, 1, 2] if channels_last else [0, 2, 3]
         shape = [1, 1, 1, -1] if channels_last else [1, -1, 1, 1]
-        count = paddle.full([1], math.prod(x.shape) // self.weight.shape[0], x.dtype)
-        sums = summed_over_ranks(paddle.concat([x.sum(axes), count]))  # [C + 1]
-        total = sums[-1:]
-        mean = sums[:-1] / total
-        centred = x - mean.reshape(shape)
-        variance = summed_over_ranks((centred * centred).sum(axes)) / total  # [C], of the whole batch (biased)
+        channels = self.weight.shape[0]
+        own_mean = x.mean(axes)  # [C]
+        # Constants from here on: the sum of squares does not change with its centre, for that is where it is least. So
+        # no value is used more than twice, and its gradient adds up to the same bits in either mode.
+        centre = own_mean.detach()
+        centred = x - centre.reshape(shape)
+        own_squares = paddle.square(centred).sum(axes)  # [C]
+        own_count = paddle.full([1], math.prod(x.shape) // channels, x.dtype)
+        of_ranks = gathered_from_ranks(paddle.concat([own_mean, own_squares, own_count]))  # [world, 2 C + 1]
+        means, squares, counts = paddle.split(of_ranks, [channels, channels, 1], axis=1)
+        counts = counts.detach()
+        total = counts.sum(0)  # [1]
+        mean = (means * counts).sum(0) / total  # [C]
+        spread = paddle.square(means - mean.detach()) * counts
+        variance = (squares + spread).sum(0) / total  # [C], of the whole batch (biased)
         self._remember(mean.detach(), variance.detach())
         scale = self.weight * paddle.rsqrt(variance + self._epsilon)
-        return centred * scale.reshape(shape) + self.bias.reshape(shape)
+        return (centred + (centre - mean).reshape(shape)) * scale.reshape(shape) + self.bias.reshape(shape)
 
     def _in_evaluation(self, x: Tensor) -> Tensor:
         return nn.functional.batch_norm(
@@ -78,7 +88,7 @@ def synchronise_batch_norm(network: nn.Layer) -> nn.Layer:
 
 def _replace_in(layer: nn.Layer) -> None:
     for name, child in layer.named_children():
-        if isinstance(child, nn.BatchNorm2D):
+        if isinstance(child, nn.BatchNorm2D) and not child._use_global_stats:
             replacement = SyncBatchNorm2D(child)
             replacement.training = child.training
             layer._sub_layers[name] = replacement

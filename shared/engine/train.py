@@ -301,8 +301,8 @@ def _plan(
     kept = saves if run.train.keep_checkpoint_max <= 0 else min(saves, run.train.keep_checkpoint_max)
     lines = [
         f"run plan: {run.model.type} in {mode.name} mode, {run.source}",
-        f"  data: {len(data.dataset)} images, {run.num_classes} classes, {_batch_words(run, data)}, reader {run.reader.kind}"
-        + (f" with {run.reader.workers} workers" if run.reader.workers else ""),
+        f"  data: {len(data.dataset)} images, {run.num_classes} classes, {_batch_words(run, data)}, "
+        f"reader {run.reader.kind}" + (f" with {run.reader.workers} workers" if run.reader.workers else ""),
         f"  length: {cadence.total_iters} iterations of {tuple(shape)}, {cadence.iters_per_epoch} an epoch, "
         f"{cadence.total_iters / cadence.iters_per_epoch:.1f} epochs",
         f"  optimizer: {run.optimizer.type}, lr {start:g} (peak {peak:g}, end {end:g}, {run.schedule.type}), "
