@@ -9,11 +9,15 @@ import paddle
 import shared
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place, seed_everything
+from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import describe_precision, make_scaler
 from dygraph.engine.precision import effective_precision
+from dygraph.engine.ranks import connect_ranks, require_fitting_backend
 from dygraph.engine.stepper import EagerPredictor, EagerStepper, set_weights
+from dygraph.layers.sync_batch_norm import synchronise_batch_norm
 from dygraph.pretrained import load_pretrained
 from shared.config.run_config import RunConfig
+from shared.engine.ranks import launched_as
 from shared.engine.train import Mode
 from shared.errors import MachineError
 from shared.weights.resolve import read_weights
@@ -22,11 +26,11 @@ VERSIONS = {"dualseg": shared.__version__, "paddle": paddle.__version__}
 
 
 def require_one_process() -> None:
-    """Several processes are refused: their gradients would not meet."""
-    world = paddle.distributed.ParallelEnv().world_size
+    """Several processes are refused where they would all do the same work and write the same files."""
+    world = launched_as()[1]
     if world > 1:
         raise MachineError(
-            f"started as one of {world} processes, and this version trains in one: start the command without fleetrun"
+            f"started as one of {world} processes, and only training takes several: start this command without fleetrun"
         )
 
 
@@ -50,16 +54,31 @@ def trained_network(run: RunConfig, weights: str) -> paddle.nn.Layer:
 
 def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     """How ``shared.engine.train`` trains eagerly."""
-    require_one_process()
     place = choose_place(use_gpu)
+    world = launched_world(place)
     precision, notes = effective_precision(run.precision, place)
     scaler = make_scaler(run.precision, precision)
 
     def make_stepper(run: RunConfig, seed: int, _: Sequence[int]) -> EagerStepper:
         network = initial_network(run, seed)
-        return EagerStepper(network, build_losses(run.losses, run.ignore_index), run.optimizer, precision, scaler)
+        if run.train.sync_bn and world > 1:
+            network = synchronise_batch_norm(network)
+        losses = build_losses(run.losses, run.ignore_index)
+        return EagerStepper(network, losses, run.optimizer, precision, scaler, Exchange(world))
 
-    return Mode("eager", make_stepper, notes, VERSIONS, describe_precision(precision, scaler))
+    return Mode("eager", make_stepper, notes, VERSIONS, describe_precision(precision, scaler), world, connect_ranks)
+
+
+def launched_world(place: paddle.CPUPlace | paddle.CUDAPlace) -> int:
+    """How many processes train together, each on a device like ``place``.
+
+    Raises:
+        MachineError: their backend does not fit the device.
+    """
+    world = launched_as()[1]
+    if world > 1:
+        require_fitting_backend(place)
+    return world
 
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> EagerPredictor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import paddle
 
 from dygraph.build import compute_losses
+from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import accumulator_keys, as_float, build_optimizer, trainable_names
 from dygraph.engine.precision import FULL, Precision, forward
@@ -50,6 +51,7 @@ class EagerStepper(EagerPredictor):
         optimizer: the optimiser's settings; the learning rate arrives with each step.
         precision: the types of the forward pass.
         scaler: scales the loss and skips steps that overflow; None does neither.
+        exchange: with the other ranks, if there are any.
     """
 
     def __init__(
@@ -59,14 +61,17 @@ class EagerStepper(EagerPredictor):
         optimizer: OptimizerConfig,
         precision: Precision = FULL,
         scaler: LossScaler | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         super().__init__(network)
         self.losses = losses
+        self.exchange = exchange or Exchange()
         self.optimizer_config = optimizer
         self.optimizer = build_optimizer(optimizer, network, lr=0.0)
         self.precision = precision
         self.scaler = scaler
         self._scaling = None if scaler is None else scaler.variables(self.dtype)
+        self._before_step: dict[str, paddle.Tensor] = {}
 
     def reseed(self, seed: int) -> None:
         """What the next step draws depends on ``seed`` alone."""
@@ -76,11 +81,14 @@ class EagerStepper(EagerPredictor):
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
         self.network.train()
         self.optimizer.set_lr(lr)
+        if self.exchange.world > 1:
+            self._before_step = {name: buffer.clone() for name, buffer in self._statistics().items()}
         logits = forward(self.network, paddle.to_tensor(images.astype(self.dtype, copy=False)), self.precision)
         terms = compute_losses(self.losses, logits, paddle.to_tensor(labels))
         total = sum(terms[1:], terms[0])
         scaled = total if self.scaler is None else self.scaler.scale(total, self._scaling)
         scaled.backward()
+        total, *terms = self._exchanged(total, terms)
         skipped = self._apply(self._gradients())
         self.optimizer.clear_grad()
         return StepResult(as_float(total.numpy()), tuple(as_float(term.numpy()) for term in terms), skipped)
@@ -100,6 +108,37 @@ class EagerStepper(EagerPredictor):
     def _gradients(self) -> list[tuple[paddle.Tensor, paddle.Tensor]]:
         """Every trainable parameter that the losses reached, with its gradient."""
         return [(p, p.grad) for p in self.optimizer._parameter_list if p.grad is not None]
+
+    def _exchanged(self, total: paddle.Tensor, terms: Sequence[paddle.Tensor]) -> Sequence[paddle.Tensor]:
+        """The losses averaged over the ranks, and the gradients, in place."""
+        if self.exchange.world == 1:
+            return [total, *terms]
+        with paddle.no_grad():
+            gradients = [p.grad for p in self.network.parameters() if not p.stop_gradient and p.grad is not None]
+            for gradient, averaged in zip(gradients, self.exchange.average(gradients)):
+                paddle.assign(averaged, gradient)
+            return list(self.exchange.mean(paddle.stack([total, *terms])))
+
+    def rewind(self) -> None:
+        """After a step that raised in an exchange: statistics and gradients are as they were before it."""
+        self.optimizer.clear_grad()
+        statistics = self._statistics()
+        for name, value in self._before_step.items():
+            statistics[name].set_value(value)
+
+    def _statistics(self) -> dict[str, paddle.Tensor]:
+        trained = set(trainable_names(self.network))
+        return {name: value for name, value in self.network.state_dict().items() if name not in trained}
+
+    def statistics(self) -> dict[str, np.ndarray]:
+        """What the forward pass moves rather than the optimiser: batch norm's running mean and variance, bases."""
+        return {name: value.numpy() for name, value in self._statistics().items()}
+
+    def load_statistics(self, values: Mapping[str, np.ndarray]) -> None:
+        """Take over what :meth:`statistics` gave."""
+        own = self._statistics()
+        for name, value in values.items():
+            own[name].set_value(value)
 
     def state(self) -> StepperState:
         """Copies of weights and optimiser state; before the first step there is no optimiser state."""

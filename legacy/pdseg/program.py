@@ -16,6 +16,7 @@ import paddle
 from paddle import static
 
 from dygraph.build import compute_losses
+from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import LossScaler, ScalerVariables
 from dygraph.engine.optimizer import build_optimizer, trainable_names
 from dygraph.engine.precision import FULL, Precision, forward
@@ -39,12 +40,16 @@ def static_mode() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ProgramNames:
-    """Scope variables: ``model`` (weights and statistics) and ``optimizer`` by structured name, ``scaler`` by field."""
+    """Scope variables: ``model`` (weights and statistics) and ``optimizer`` by structured name, ``scaler`` by field.
+
+    ``statistics`` are those of ``model`` that the forward pass moves and no optimiser.
+    """
 
     model: dict[str, str]
     optimizer: dict[str, str]
     learning_rate: str | None
     scaler: dict[str, str] = field(default_factory=dict)
+    statistics: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,11 @@ def build_train_program(
     dtype: str,
     precision: Precision = FULL,
     scaler: LossScaler | None = None,
+    exchange: Exchange | None = None,
 ) -> TrainProgram:
     """Forward, losses, backward and the optimiser's step for batches of exactly ``image_shape`` ``[N, 3, H, W]``."""
     batch, _, height, width = image_shape
+    exchange = exchange or Exchange()
     with building() as (main, startup):
         network = build_network()
         network.train()
@@ -101,9 +108,10 @@ def build_train_program(
         terms = compute_losses(build_losses(), forward(network, image, precision), label)
         total = sum(terms[1:], terms[0])
         optimizer = build_optimizer(optimizer_config, network, lr=0.0)
-        fetches = [total, *terms]
         scaling = None if scaler is None else scaler.variables(dtype)
         pairs = optimizer.backward(total if scaler is None else scaler.scale(total, scaling))
+        pairs = _exchanged(exchange, network, pairs)
+        fetches = _averaged(exchange, [total, *terms])
         pairs, skipped = _apply(optimizer, pairs, scaler, scaling)
         fetches += [] if skipped is None else [skipped]
         structured = {name: key for key, name in trainable_names(network).items()}
@@ -116,6 +124,7 @@ def build_train_program(
             },
             learning_rate=optimizer._global_learning_rate().name,
             scaler={} if scaling is None else {name: value.name for name, value in scaling._asdict().items()},
+            statistics={k: v for k, v in _model_names(network).items() if k not in trainable_names(network)},
         )
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
     return TrainProgram(main, startup, fetches, gradients, names)
@@ -140,6 +149,20 @@ def _apply(
 def _step(optimizer: paddle.optimizer.Optimizer, pairs: list[tuple[Any, Any]]) -> None:
     """The optimiser's step as a branch of a Program, which gives nothing."""
     optimizer.apply_gradients(pairs)
+
+
+def _exchanged(exchange: Exchange, network: paddle.nn.Layer, pairs: list) -> list:
+    """(parameter, gradient averaged over the ranks), exchanged in the network's order, as the eager mode does."""
+    if exchange.world == 1:
+        return pairs
+    place = {parameter.name: i for i, parameter in enumerate(network.parameters())}
+    pairs = sorted((p for p in pairs if p[1] is not None), key=lambda pair: place[pair[0].name])
+    return list(zip([p for p, _ in pairs], exchange.average([gradient for _, gradient in pairs])))
+
+
+def _averaged(exchange: Exchange, losses: list) -> list:
+    """The losses to fetch, averaged over the ranks; before the optimiser, see :class:`Exchange`."""
+    return losses if exchange.world == 1 else paddle.unstack(exchange.mean(paddle.stack(losses)))
 
 
 def build_inference_program(build_network: NetworkBuilder, dtype: str) -> InferenceProgram:

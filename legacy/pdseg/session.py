@@ -9,9 +9,12 @@ import paddle
 
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place
+from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import describe_precision, make_scaler
 from dygraph.engine.precision import effective_precision
-from dygraph.engine.session import VERSIONS, initial_network, require_one_process, trained_network
+from dygraph.engine.ranks import connect_ranks
+from dygraph.engine.session import VERSIONS, initial_network, launched_world, require_one_process, trained_network
+from dygraph.layers.sync_batch_norm import synchronise_batch_norm
 from legacy.pdseg.stepper import StaticPredictor, StaticStepper
 from shared.config.run_config import RunConfig
 from shared.engine.train import Mode
@@ -30,14 +33,16 @@ def weights_of(network: paddle.nn.Layer) -> dict[str, np.ndarray]:
 
 def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     """How ``shared.engine.train`` trains in static mode."""
-    require_one_process()
     place = choose_place(use_gpu)
+    world = launched_world(place)
     precision, notes = effective_precision(run.precision, place)
     scaler = make_scaler(run.precision, precision)
 
     def make_stepper(run: RunConfig, seed: int, image_shape: Sequence[int]) -> StaticStepper:
+        build = network_builder(run)
+        synchronised = run.train.sync_bn and world > 1
         return StaticStepper(
-            network_builder(run),
+            build,
             weights_of(initial_network(run, seed)),
             place,
             lambda: build_losses(run.losses, run.ignore_index),
@@ -45,9 +50,11 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             image_shape,
             precision,
             scaler,
+            Exchange(world),
+            (lambda: synchronise_batch_norm(build())) if synchronised else build,
         )
 
-    return Mode("static", make_stepper, notes, VERSIONS, describe_precision(precision, scaler))
+    return Mode("static", make_stepper, notes, VERSIONS, describe_precision(precision, scaler), world, connect_ranks)
 
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> StaticPredictor:

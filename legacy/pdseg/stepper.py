@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 from paddle import static
 
+from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import as_float
 from dygraph.engine.precision import FULL, Precision
@@ -107,6 +108,9 @@ class StaticStepper(StaticPredictor):
         image_shape: ``[N, 3, H, W]`` of the training batches.
         precision: the types of the forward pass.
         scaler: scales the loss and skips steps that overflow; None does neither.
+        exchange: with the other ranks, if there are any.
+        build_training: builds the network of training Programs, where that is another one (batch norm synchronised);
+            its tensors have the names and shapes of ``build_network``'s.
     """
 
     def __init__(
@@ -119,9 +123,14 @@ class StaticStepper(StaticPredictor):
         image_shape: Sequence[int],
         precision: Precision = FULL,
         scaler: LossScaler | None = None,
+        exchange: Exchange | None = None,
+        build_training: NetworkBuilder | None = None,
     ) -> None:
         super().__init__(build_network, weights, place)
         self.build_losses = build_losses
+        self.build_training = build_training or build_network
+        self.exchange = exchange or Exchange()
+        self._before_step: dict[str, np.ndarray] = {}
         self.optimizer_config = optimizer
         self.precision = precision
         self.scaler = scaler
@@ -139,13 +148,14 @@ class StaticStepper(StaticPredictor):
                     MANY_SHAPES,
                 )
             self._programs[image_shape] = build_train_program(
-                self.build_network,
+                self.build_training,
                 self.build_losses,
                 self.optimizer_config,
                 image_shape,
                 self.dtype,
                 self.precision,
                 self.scaler,
+                self.exchange,
             )
         return self._programs[image_shape]
 
@@ -157,10 +167,25 @@ class StaticStepper(StaticPredictor):
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
         program = self._program(images.shape)
         self._set_lr(program, lr)
+        if self.exchange.world > 1:
+            self._before_step = self.statistics()
         feed = {"image": images.astype(self.dtype, copy=False), "label": labels}
         total, *terms = self._run(program.main, feed, program.fetches)
         skipped = self.scaler is not None and bool(terms.pop())
         return StepResult(as_float(total), tuple(as_float(term) for term in terms), skipped)
+
+    def rewind(self) -> None:
+        """After a step that raised in an exchange: the statistics are as they were before it."""
+        self.load_statistics(self._before_step)
+
+    def statistics(self) -> dict[str, np.ndarray]:
+        """What the forward pass moves rather than the optimiser: batch norm's running mean and variance, bases."""
+        return self._read(self.training.names.statistics)
+
+    def load_statistics(self, values: Mapping[str, np.ndarray]) -> None:
+        """Take over what :meth:`statistics` gave."""
+        if values:
+            self._write(self.training.names.statistics, values, "the statistics of another rank")
 
     def _set_lr(self, program: TrainProgram, lr: float) -> None:
         tensor = self._tensor(program.names.learning_rate)

@@ -9,13 +9,14 @@ from typing import NoReturn
 from shared import runtime
 from shared.config.printing import format_config
 from shared.config.run_config import RunConfig
+from shared.engine.ranks import launched_as
 from shared.engine.records import setup_console
 from shared.errors import RunFailedError, UserError
 
 
 def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None = None) -> NoReturn:
     """Run ``main`` and leave: 0 done, 1 a run that failed, 2 wrong use or bad data, 130 Ctrl-C."""
-    setup_console()
+    setup_console(rank=launched_as()[0])
     runtime.prepare()
     try:
         main(sys.argv[1:] if arguments is None else arguments)

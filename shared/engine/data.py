@@ -79,14 +79,15 @@ class TrainData:
     Args:
         run: the run; its ``train_data`` and ``reader`` sections are used.
         seed: of the order and of every random transform.
-        batch_size: images per step.
+        batch_size: images per step and rank.
+        rank, world: this process among all; each reads its own share of every global batch.
     """
 
-    def __init__(self, run: RunConfig, seed: int, batch_size: int) -> None:
+    def __init__(self, run: RunConfig, seed: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
         self.dataset = build_dataset(run.train_data, "train_dataset")
         transforms = build_transforms(run.train_data.transforms, run.train_data.to_rgb)
         self.source = SampleSource(self.dataset, transforms, seed)
-        self.sampler = TrainSampler(len(self.dataset), batch_size, seed)
+        self.sampler = TrainSampler(len(self.dataset), batch_size, seed, rank=rank, world=world)
         self.reader = run.reader
         self.batch_size = batch_size
 
@@ -100,21 +101,48 @@ class TrainData:
         return _open(self.source, batches, self.reader)
 
 
-class EvalData:
-    """The labelled samples of an evaluation, one image a batch, labels at their own size."""
+def batch_per_rank(run: RunConfig, world: int) -> int:
+    """Images per step and rank: the eager ``batch_size`` as it is, the static ``BATCH_SIZE`` divided over the ranks.
 
-    def __init__(self, run: RunConfig) -> None:
+    Raises:
+        ConfigError: it does not divide.
+    """
+    size = run.train.batch_size
+    if not run.train.batch_is_global:
+        return size
+    if size % world:
+        near = [n for n in (size // world * world, (size // world + 1) * world) if n]
+        raise ConfigError(
+            f"BATCH_SIZE: got {size}, which does not divide over {world} processes (it is the global batch); set "
+            f"BATCH_SIZE {' or '.join(map(str, near))}, or start another number of processes"
+        )
+    return size // world
+
+
+class EvalData:
+    """The labelled samples of an evaluation, one image a batch, labels at their own size.
+
+    Args:
+        run: the run; its ``val_data`` and ``reader`` sections are used.
+        rank, world: this process among all; over all of them every image comes once.
+    """
+
+    def __init__(self, run: RunConfig, rank: int = 0, world: int = 1) -> None:
+        self.rank, self.world = rank, world
         self.dataset = build_dataset(run.val_data, "val_dataset")
         transforms = inference_transforms(run.val_data, "val_dataset")
         self.source = SampleSource(self.dataset, ImageOnly(transforms), seed=0)
         self.reader = run.reader
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self._batches())
 
     def open(self) -> AbstractContextManager[Iterable[Batch]]:
-        """A reader over every sample once."""
-        return _open(self.source, eval_batches(len(self.dataset), batch_size=1), self.reader)
+        """A reader over every sample of this rank once."""
+        return _open(self.source, self._batches(), self.reader)
+
+    def _batches(self) -> list[list[tuple[int, int]]]:
+        return eval_batches(len(self.dataset), 1, self.rank, self.world)
 
 
 def _open(source: SampleSource, batches: Iterable[list[tuple[int, int]]], reader: ReaderConfig):

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from shared.config.run_config import EvalConfig
 from shared.engine.inference import predict_ids, predict_logits
+from shared.engine.ranks import Ranks
 from shared.engine.stepper import Batch, Predictor
 from shared.metrics.confusion import ConfusionMatrix
 from shared.metrics.scores import Scores
@@ -75,3 +76,18 @@ def evaluate(
             logger.info("evaluated %d images%s", images, f" of {total}" if total is not None else "")
     scores = Scores.from_matrix(confusion.matrix)
     return Evaluation(scores, confusion.matrix, images, time.perf_counter() - started)
+
+
+def merged(mine: Evaluation | None, ranks: Ranks) -> Evaluation | None:
+    """What all ranks together have counted, alike on each; None where one of them gave up.
+
+    Counts are integers, so the sum is what one process over all images would have.
+    """
+    if ranks.world == 1:
+        return mine
+    said = ranks.gather(None if mine is None else {"matrix": mine.matrix, "images": mine.images, "s": mine.seconds})
+    if any(one is None for one in said):
+        return None
+    matrix = np.sum([one["matrix"] for one in said], axis=0, dtype=np.int64)
+    images, seconds = sum(one["images"] for one in said), max(one["s"] for one in said)
+    return Evaluation(Scores.from_matrix(matrix), matrix, images, seconds)

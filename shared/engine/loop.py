@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from types import FrameType
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from shared.engine.ranks import Alone, RankLostError, Ranks
 from shared.engine.records import Interval, RunRecords
 from shared.engine.schedule import Schedule
 from shared.engine.stepper import Batch, Stepper, StepResult
@@ -22,6 +25,9 @@ from shared.errors import RunFailedError
 logger = logging.getLogger(__name__)
 
 FEW_OVERFLOWS = 10
+NEWS_SECONDS = 5.0  # how long a rank whose exchange broke waits to hear who died
+STUCK_SECONDS = 600.0  # after a step of this length every thread's stack is printed
+_SEEDS_APART = 1_000_003  # between what two ranks draw in one step
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,12 @@ class TrainLoop:
         schedule: learning rate of each step.
         cadence: length and intervals.
         records: where log records go.
-        save: called with the number of finished iterations: saves a checkpoint, then evaluates.
+        save: called with the number of finished iterations and whether to evaluate: saves a checkpoint, then evaluates.
+            A third argument, True, says that the run has broken and this rank is the one to save.
         first_iteration: finished iterations of a resumed run.
         seed: what a step draws is a function of this and its iteration, so that a resumed run draws the same.
         show_progress: draw a progress bar on stderr.
+        ranks: the processes of the run; each runs this loop, step by step together.
     """
 
     def __init__(
@@ -91,10 +99,11 @@ class TrainLoop:
         schedule: Schedule,
         cadence: Cadence,
         records: RunRecords,
-        save: Callable[[int, bool], None],
+        save: Callable[..., None],
         first_iteration: int = 0,
         seed: int = 0,
         show_progress: bool = False,
+        ranks: Ranks | None = None,
     ) -> None:
         self.stepper = stepper
         self.schedule = schedule
@@ -104,7 +113,8 @@ class TrainLoop:
         self.first_iteration = first_iteration
         self.seed = seed
         self.show_progress = show_progress
-        self._signal: int | None = None
+        self.ranks = ranks or Alone()
+        self._saved_at = first_iteration
         self._skipped_in_a_row = 0
 
     def run(self, batches: Iterable[Batch]) -> None:
@@ -113,6 +123,7 @@ class TrainLoop:
         Raises:
             RunFailedError: the loss is not finite, every step of an interval overflowed, or the batches end early.
             InterruptedRunError: a signal asked for an end; a checkpoint was saved first.
+            RankLostError: another rank has died; the last finished iteration is in a checkpoint.
         """
         source = iter(batches)
         window = _Window()
@@ -121,8 +132,10 @@ class TrainLoop:
                 lr = self.schedule(iteration)
                 batch, reader_seconds = self._next_batch(source, iteration)
                 logger.debug("iteration %d: %s", iteration + 1, ", ".join(batch.paths))
-                self.stepper.reseed((self.seed + iteration) % 2**31)
-                result = self.stepper.train_step(batch.images, batch.labels, lr)
+                with self._surviving(iteration):
+                    self.ranks.before_step(iteration)
+                    self.stepper.reseed((self.seed + iteration + self.ranks.rank * _SEEDS_APART) % 2**31)
+                    result = self.stepper.train_step(batch.images, batch.labels, lr)
                 self._check_finite(result, batch, iteration, lr)
                 window.add(result, batch, reader_seconds)
                 self._skipped_in_a_row = self._skipped_in_a_row + 1 if result.skipped else 0
@@ -134,17 +147,48 @@ class TrainLoop:
                     window = _Window()
                 if done % self.cadence.save_interval == 0 or done == self.cadence.total_iters:
                     paused = time.perf_counter()
-                    self.save(done, not self.interrupted)
+                    self._save(done, self.ranks.stop_signal(done) is None)
                     window.started += time.perf_counter() - paused
-                elif self.interrupted:
-                    self.save(done, False)
-                if self.interrupted and done < self.cadence.total_iters:
+                elif self.ranks.stop_signal(done) is not None:
+                    self._save(done, False)
+                if self.ranks.stop_signal(done) is not None and done < self.cadence.total_iters:
                     self._leave(done)
 
     @property
     def interrupted(self) -> bool:
         """Whether a signal has asked for the run's end."""
-        return self._signal is not None
+        return self.ranks.stop_wanted()
+
+    def _save(self, done: int, with_evaluation: bool) -> None:
+        self._saved_at = done  # first: where the evaluation fails, the checkpoint is there
+        self.save(done, with_evaluation)
+
+    @contextmanager
+    def _surviving(self, done: int) -> Iterator[None]:
+        """With several ranks: a step that breaks leaves a checkpoint of the ``done`` steps before it.
+
+        Raises:
+            RankLostError: in place of whatever the death of another rank made of this one's exchanges.
+        """
+        if self.ranks.world == 1:
+            yield
+            return
+        faulthandler.dump_traceback_later(STUCK_SECONDS, file=sys.__stderr__)  # where it is, if it is for ever
+        try:
+            yield
+        except Exception as error:
+            lost = error if isinstance(error, RankLostError) else self.ranks.lost(wait=NEWS_SECONDS)
+            alive = list(range(self.ranks.world)) if lost is None else lost.alive
+            self.stepper.rewind()
+            if done > self._saved_at and self.ranks.rank == min(alive):
+                self._saved_at = done
+                self.save(done, False, True)
+            if lost is None or lost is error:
+                raise
+            logger.debug("what this rank's step made of it", exc_info=error)
+            raise lost from None
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     def _next_batch(self, source: Iterator[Batch], iteration: int) -> tuple[Batch, float]:
         started = time.perf_counter()
@@ -152,7 +196,7 @@ class TrainLoop:
             batch = next(source, None)
         except Exception:  # whatever the data did, the weights are sound
             if iteration > self.first_iteration:
-                self.save(iteration, False)
+                self._save(iteration, False)
             raise
         if batch is None:
             raise RunFailedError(f"the reader ended after {iteration} of {self.cadence.total_iters} iterations")
@@ -194,7 +238,7 @@ class TrainLoop:
             lr=lr,
             batch_cost=cost,
             reader_cost=window.reader_seconds / window.steps,
-            ips=window.images / seconds,
+            ips=window.images * self.ranks.world / seconds,
             eta_seconds=cost * (self.cadence.total_iters - done),
             skipped=window.skipped,
         )
@@ -213,12 +257,18 @@ class TrainLoop:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """The first SIGTERM or Ctrl-C ends the run after the current step; the second one at once."""
+        """The first SIGTERM or Ctrl-C ends the run after the current step; the second one at once.
+
+        With several ranks a second SIGTERM changes nothing: fleetrun sends two, one second apart, before it kills.
+        """
 
         def ask(number: int, _: FrameType | None) -> None:
-            self._signal = number
-            signal.signal(number, signal.SIG_DFL)
-            logger.warning("signal %d: saving after this step; once more leaves at once", number)
+            patient = self.ranks.world > 1 and number == signal.SIGTERM
+            signal.signal(number, signal.SIG_IGN if patient else signal.SIG_DFL)
+            self.ranks.ask_to_stop(number)
+            logger.warning(
+                "signal %d: saving after this step%s", number, "" if patient else "; once more leaves at once"
+            )
 
         previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -228,7 +278,8 @@ class TrainLoop:
                 signal.signal(number, handler)
 
     def _leave(self, done: int) -> None:
+        number = self.ranks.stop_signal(done) or 0
+        self.ranks.barrier()  # fleetrun kills the others soon after the first has left: not before all is written
         raise InterruptedRunError(
-            f"stopped by signal {self._signal} after iteration {done}; resume from the checkpoint just saved",
-            self._signal or 0,
+            f"stopped by signal {number} after iteration {done}; resume from the checkpoint just saved", number
         )

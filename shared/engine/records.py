@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.engine.ranks import WRITER
 from shared.errors import MachineError
 
 logger = logging.getLogger(__name__)
@@ -18,11 +19,11 @@ logger = logging.getLogger(__name__)
 LOG_FORMAT = "%(asctime)s [%(levelname)s] %(message)s"
 
 
-def setup_console(verbose: bool = False) -> None:
-    """Log to stderr in one format; ``verbose`` shows debug lines too."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format=LOG_FORMAT, stream=sys.stderr, force=True
-    )
+def setup_console(verbose: bool = False, rank: int = WRITER) -> None:
+    """Log to stderr in one format; ``verbose`` shows debug lines too. Ranks that do not write log only warnings."""
+    level = logging.DEBUG if verbose else logging.INFO if rank == WRITER else logging.WARNING
+    line = LOG_FORMAT if rank == WRITER else LOG_FORMAT.replace("%(message)s", f"rank {rank}: %(message)s")
+    logging.basicConfig(level=level, format=line, stream=sys.stderr, force=True)
     for noisy in ("matplotlib", "PIL", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -119,6 +120,13 @@ class RunRecords:
         for key, value in record.items():
             if isinstance(value, (int, float)) and key not in ("iter", "epoch"):
                 self._vdl.add_scalar(tag=f"{record['kind']}/{key}", value=value, step=record["iter"])
+
+
+class NoRecords:
+    """The records of a rank that writes none."""
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Nothing."""
 
 
 def _cut_back(path: Path, iteration: int) -> None:

@@ -6,6 +6,7 @@ crosses the border is NumPy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -80,6 +81,18 @@ class Stepper(Predictor, Protocol):
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
         """One forward, backward and optimiser step at learning rate ``lr``."""
+        ...
+
+    def rewind(self) -> None:
+        """With several ranks, after a step that raised: put back the statistics that its forward pass had moved."""
+        ...
+
+    def statistics(self) -> dict[str, np.ndarray]:
+        """Copies of what forward passes move and no optimiser (batch norm's statistics), by ``state_dict()`` name."""
+        ...
+
+    def load_statistics(self, values: Mapping[str, np.ndarray]) -> None:
+        """Take over what another rank's :meth:`statistics` gave."""
         ...
 
     def state(self) -> StepperState:
