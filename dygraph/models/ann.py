@@ -9,7 +9,7 @@ from paddle import Tensor, nn
 
 from dygraph.layers import AuxHead, ConvBNAct, channel_axis, spatial_size
 from dygraph.layers.attention import attend, from_tokens, to_tokens
-from dygraph.layers.start import load_if_given
+from dygraph.layers.start import frozen, load_if_given
 from dygraph.models.base import BackboneNetwork
 from shared.registry import MODELS
 
@@ -90,11 +90,8 @@ class ANNHead(nn.Layer):
         self.fusion = fusion
         self.context = context
         self.cls = nn.Conv2D(context_channels, num_classes, 1, data_format=data_format)
-        self.auxlayer = auxiliary
+        self.auxlayer = auxiliary if enable_auxiliary_loss else frozen(auxiliary)
         self.enable_auxiliary_loss = enable_auxiliary_loss
-        if not enable_auxiliary_loss:
-            for parameter in auxiliary.parameters():
-                parameter.stop_gradient = True
 
     def forward(self, earlier: Tensor, last: Tensor) -> list[Tensor]:
         fused = self.fusion(earlier, last)  # [N, C_last, h, w]
