@@ -142,6 +142,7 @@ class SampledAttention(nn.Layer):
 
     Args:
         key, query: projections to ``key_value_channels``; one layer given twice runs once, its feature being both's.
+            (PaddleSeg runs it twice: equal logits and gradients, but its running statistics move twice a step.)
         source_channels, target_channels: of the feature that is sampled, and of the one that asks and of the result.
     """
 
