@@ -28,7 +28,7 @@ class ANN(BackboneNetwork):
             sizes may differ.
         key_value_channels: width of queries, keys and values.
         inter_channels: width of the feature after the fusion, and of the classifier's.
-        psp_size: the grids at whose means keys and values are sampled.
+        psp_size: the grids at whose means keys and values are sampled. (PaddleSeg has its default's whatever it says.)
         enable_auxiliary_loss: a second map of logits, from the earlier feature. Without it the auxiliary head stands in
             ``state_dict()`` only, as it does in published weights.
         align_corners: of the last resize.
