@@ -213,13 +213,18 @@ def _width(channels: int, scale: float) -> int:
     return rounded + CHANNEL_DIVISOR if rounded < 0.9 * exact else rounded
 
 
-def _variant(size: str, scale: float, output_stride: int = 32) -> Callable[..., MobileNetV3]:
-    """A registered factory of :class:`MobileNetV3` with its size, scale and output stride filled in."""
+def _variant(size: str, scale: float, stride: int = 32) -> Callable[..., MobileNetV3]:
+    """A registered factory of :class:`MobileNetV3` with its size and scale filled in, and a default output stride."""
 
-    def build(in_channels: int = 3, pretrained: str | None = None, data_format: str = "NCHW") -> MobileNetV3:
+    def build(
+        in_channels: int = 3,
+        pretrained: str | None = None,
+        output_stride: int = stride,
+        data_format: str = "NCHW",
+    ) -> MobileNetV3:
         return MobileNetV3(size, scale, output_stride, in_channels, pretrained, data_format)
 
-    name = f"MobileNetV3_{size}_x{scale}".replace(".", "_") + ("" if output_stride == 32 else f"_os{output_stride}")
+    name = f"MobileNetV3_{size}_x{scale}".replace(".", "_") + ("" if stride == 32 else f"_os{stride}")
     build.__name__ = build.__qualname__ = name
     build.__doc__ = f"{name}; arguments are :class:`MobileNetV3`'s."
     return BACKBONES.register()(build)
@@ -230,10 +235,10 @@ MobileNetV3_small_x0_5 = _variant("small", 0.5)
 MobileNetV3_small_x0_75 = _variant("small", 0.75)
 MobileNetV3_small_x1_0 = _variant("small", 1.0)
 MobileNetV3_small_x1_25 = _variant("small", 1.25)
-MobileNetV3_small_x1_0_os8 = _variant("small", 1.0, output_stride=8)
+MobileNetV3_small_x1_0_os8 = _variant("small", 1.0, stride=8)
 MobileNetV3_large_x0_35 = _variant("large", 0.35)
 MobileNetV3_large_x0_5 = _variant("large", 0.5)
 MobileNetV3_large_x0_75 = _variant("large", 0.75)
 MobileNetV3_large_x1_0 = _variant("large", 1.0)
 MobileNetV3_large_x1_25 = _variant("large", 1.25)
-MobileNetV3_large_x1_0_os8 = _variant("large", 1.0, output_stride=8)
+MobileNetV3_large_x1_0_os8 = _variant("large", 1.0, stride=8)

@@ -97,29 +97,12 @@ class ResNet_vd(nn.Layer):  # noqa: N801
 
 
 class _Residual(nn.Layer):
-    """A shortcut that, where the shape changes, pools before its 1x1 convolution, so that no pixel is skipped."""
+    """A subclass's convolutions beside a shortcut, and a ReLU on the sum.
+
+    Where the shape changes the shortcut pools before its 1x1 convolution, so that no pixel is skipped.
+    """
 
     expansion = 1
-
-    def _make_shortcut(
-        self, in_channels: int, channels: int, stride: int, has_projection: bool, lr_mult: float, data_format: str
-    ) -> None:
-        self.pool = None
-        self.short = None
-        if stride > 1:
-            self.pool = nn.AvgPool2D(stride, stride, ceil_mode=True, data_format=data_format)
-        if has_projection:
-            out_channels = channels * self.expansion
-            self.short = ConvBNAct(in_channels, out_channels, 1, act=None, lr_mult=lr_mult, data_format=data_format)
-
-    def _shortcut(self, x: Tensor) -> Tensor:
-        if self.pool is not None:
-            x = self.pool(x)
-        return x if self.short is None else self.short(x)
-
-
-class BasicBlock(_Residual):
-    """Two 3x3 convolutions."""
 
     def __init__(
         self,
@@ -132,13 +115,31 @@ class BasicBlock(_Residual):
         data_format: str,
     ) -> None:
         super().__init__()
-        shared: dict[str, Any] = {"lr_mult": lr_mult, "data_format": data_format}
-        self.conv0 = ConvBNAct(in_channels, channels, 3, stride=stride, dilation=dilation, **shared)
-        self.conv1 = ConvBNAct(channels, channels, 3, dilation=dilation, act=None, **shared)
-        self._make_shortcut(in_channels, channels, stride, has_projection, lr_mult, data_format)
+        options: dict[str, Any] = {"lr_mult": lr_mult, "data_format": data_format}
+        self._make_convs(in_channels, channels, stride, dilation, options)
+        self.pool = None
+        self.short = None
+        if stride > 1:
+            self.pool = nn.AvgPool2D(stride, stride, ceil_mode=True, data_format=data_format)
+        if has_projection:
+            self.short = ConvBNAct(in_channels, channels * self.expansion, 1, act=None, **options)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self._shortcut(x) + self.conv1(self.conv0(x)))
+        shortcut = x if self.pool is None else self.pool(x)
+        if self.short is not None:
+            shortcut = self.short(shortcut)
+        return F.relu(shortcut + self._convolved(x))
+
+
+class BasicBlock(_Residual):
+    """Two 3x3 convolutions."""
+
+    def _make_convs(self, in_channels: int, channels: int, stride: int, dilation: int, options: dict[str, Any]) -> None:
+        self.conv0 = ConvBNAct(in_channels, channels, 3, stride=stride, dilation=dilation, **options)
+        self.conv1 = ConvBNAct(channels, channels, 3, dilation=dilation, act=None, **options)
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        return self.conv1(self.conv0(x))
 
 
 class Bottleneck(_Residual):
@@ -146,25 +147,13 @@ class Bottleneck(_Residual):
 
     expansion = 4
 
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int,
-        dilation: int,
-        has_projection: bool,
-        lr_mult: float,
-        data_format: str,
-    ) -> None:
-        super().__init__()
-        shared: dict[str, Any] = {"lr_mult": lr_mult, "data_format": data_format}
-        self.conv0 = ConvBNAct(in_channels, channels, 1, **shared)
-        self.conv1 = ConvBNAct(channels, channels, 3, stride=stride, dilation=dilation, **shared)
-        self.conv2 = ConvBNAct(channels, channels * self.expansion, 1, act=None, **shared)
-        self._make_shortcut(in_channels, channels, stride, has_projection, lr_mult, data_format)
+    def _make_convs(self, in_channels: int, channels: int, stride: int, dilation: int, options: dict[str, Any]) -> None:
+        self.conv0 = ConvBNAct(in_channels, channels, 1, **options)
+        self.conv1 = ConvBNAct(channels, channels, 3, stride=stride, dilation=dilation, **options)
+        self.conv2 = ConvBNAct(channels, channels * self.expansion, 1, act=None, **options)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self._shortcut(x) + self.conv2(self.conv1(self.conv0(x))))
+    def _convolved(self, x: Tensor) -> Tensor:
+        return self.conv2(self.conv1(self.conv0(x)))
 
 
 def _check(layers: int, output_stride: int | None, multi_grid: Sequence[int], lr_mult_list: Sequence[float]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from paddle import Tensor, nn
 
 from dygraph.layers.conv import ConvBNAct
+from dygraph.layers.start import frozen
 
 
 class AuxHead(nn.Layer):
@@ -50,7 +51,4 @@ def dropout_aux_head(
         ConvBNAct(in_channels, 256, 3, bias=bias, data_format=data_format),
         *dropout_classifier(256, num_classes, data_format),
     )
-    if not is_used:
-        for parameter in head.parameters():
-            parameter.stop_gradient = True
-    return head
+    return head if is_used else frozen(head)

@@ -1,8 +1,12 @@
-"""Where a network's first weights come from, if not from its initialisers."""
+"""What a constructor does with weights beyond initialising them: load published ones, freeze those nothing trains."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from paddle import nn
+
+Layer = TypeVar("Layer", bound=nn.Layer)
 
 
 def load_if_given(layer: nn.Layer, pretrained: str | None) -> None:
@@ -14,3 +18,10 @@ def load_if_given(layer: nn.Layer, pretrained: str | None) -> None:
         from dygraph.pretrained import load_pretrained
 
         load_pretrained(layer, pretrained)
+
+
+def frozen(layer: Layer) -> Layer:
+    """``layer`` without training: its parameters stand in ``state_dict()``, and no optimiser moves them."""
+    for parameter in layer.parameters():
+        parameter.stop_gradient = True
+    return layer

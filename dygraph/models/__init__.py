@@ -18,11 +18,13 @@ of a static program it adds its operators to that program.
 ``hardnet``  HarDNet
 ``isanet``   ISANet
 ``ocrnet``   OCRNet
+``pspnet``   PSPNet
 ``sfnet``    SFNet
 ``shufflenetv2``  ShuffleNetV2
 ``u2net``    U2Net, U2Netp
 ``unet``     UNet
 ``attention_unet``  AttentionUNet
+``unet_3plus``  UNet3Plus
 ``unet_plusplus``  UNetPlusPlus
 """
 

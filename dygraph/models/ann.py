@@ -9,7 +9,7 @@ from paddle import Tensor, nn
 
 from dygraph.layers import AuxHead, ConvBNAct, channel_axis, spatial_size
 from dygraph.layers.attention import attend, from_tokens, to_tokens
-from dygraph.layers.start import load_if_given
+from dygraph.layers.start import frozen, load_if_given
 from dygraph.models.base import BackboneNetwork
 from shared.registry import MODELS
 
@@ -28,7 +28,7 @@ class ANN(BackboneNetwork):
             sizes may differ.
         key_value_channels: width of queries, keys and values.
         inter_channels: width of the feature after the fusion, and of the classifier's.
-        psp_size: the grids at whose means keys and values are sampled.
+        psp_size: the grids at whose means keys and values are sampled. (PaddleSeg has its default's whatever it says.)
         enable_auxiliary_loss: a second map of logits, from the earlier feature. Without it the auxiliary head stands in
             ``state_dict()`` only, as it does in published weights.
         align_corners: of the last resize.
@@ -90,11 +90,8 @@ class ANNHead(nn.Layer):
         self.fusion = fusion
         self.context = context
         self.cls = nn.Conv2D(context_channels, num_classes, 1, data_format=data_format)
-        self.auxlayer = auxiliary
+        self.auxlayer = auxiliary if enable_auxiliary_loss else frozen(auxiliary)
         self.enable_auxiliary_loss = enable_auxiliary_loss
-        if not enable_auxiliary_loss:
-            for parameter in auxiliary.parameters():
-                parameter.stop_gradient = True
 
     def forward(self, earlier: Tensor, last: Tensor) -> list[Tensor]:
         fused = self.fusion(earlier, last)  # [N, C_last, h, w]
@@ -145,6 +142,7 @@ class SampledAttention(nn.Layer):
 
     Args:
         key, query: projections to ``key_value_channels``; one layer given twice runs once, its feature being both's.
+            (PaddleSeg runs it twice: equal logits and gradients, but its running statistics move twice a step.)
         source_channels, target_channels: of the feature that is sampled, and of the one that asks and of the result.
     """
 

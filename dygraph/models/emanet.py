@@ -11,7 +11,7 @@ from paddle import ParamAttr, Tensor, nn
 from dygraph.layers import ConvBNAct, channel_axis, spatial_size
 from dygraph.layers.attention import from_tokens, to_tokens
 from dygraph.layers.auxiliary import dropout_aux_head, dropout_classifier
-from dygraph.layers.start import load_if_given
+from dygraph.layers.start import frozen, load_if_given
 from dygraph.models.base import BackboneNetwork
 from shared.registry import MODELS
 
@@ -93,9 +93,7 @@ class EMAHead(nn.Layer):
         ema_channels, gc_channels = channels
         self.emau = attention
         self.ema_in_conv = ConvBNAct(last, ema_channels, 3, bias=True, data_format=data_format)
-        self.ema_mid_conv = nn.Conv2D(ema_channels, ema_channels, 1, data_format=data_format)
-        for parameter in self.ema_mid_conv.parameters():
-            parameter.stop_gradient = True
+        self.ema_mid_conv = frozen(nn.Conv2D(ema_channels, ema_channels, 1, data_format=data_format))
         self.ema_out_conv = ConvBNAct(ema_channels, ema_channels, 1, bias=True, data_format=data_format)
         self.bottleneck = ConvBNAct(ema_channels, gc_channels, 3, bias=True, data_format=data_format)
         self.cls = dropout_classifier(gc_channels, num_classes, data_format)

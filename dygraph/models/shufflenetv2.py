@@ -9,7 +9,7 @@ import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
 from dygraph.layers import ConvBNAct, SeparableConvBNAct, channel_axis, resize_like
-from dygraph.layers.start import load_if_given
+from dygraph.layers.start import frozen, load_if_given
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
 
@@ -89,12 +89,10 @@ class Unit(nn.Layer):
     def __init__(self, channels: int, data_format: str) -> None:
         super().__init__()
         width = channels // 2
-        self._depthwise_separable_0 = _separable(channels, width, data_format)
+        self._depthwise_separable_0 = frozen(_separable(channels, width, data_format))
         self._conv = _conv(width, width, 1, data_format)
         self._depthwise_separable_1 = _separable(width, width, data_format)
         self._data_format = data_format
-        for parameter in self._depthwise_separable_0.parameters():
-            parameter.stop_gradient = True
 
     def forward(self, x: Tensor) -> Tensor:
         passed, x = paddle.split(x, 2, axis=channel_axis(self._data_format))

@@ -8,7 +8,7 @@ import paddle
 from paddle import Tensor, nn
 
 from dygraph.layers import ConvBNAct, channel_axis, resize_like, to_nchw
-from dygraph.layers.start import load_if_given
+from dygraph.layers.start import frozen, load_if_given
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
 
@@ -60,9 +60,8 @@ class UNet3Plus(SegmentationNetwork):
         else:
             self.outconv1 = nn.Conv2D(JOINED, num_classes, 3, padding=1, data_format=data_format)
         if is_CGM:
-            self.cls = nn.Sequential(nn.Dropout(p=0.5), nn.Conv2D(CHANNELS[-1], 2, 1, data_format=data_format))
-            for parameter in self.cls.parameters():
-                parameter.stop_gradient = True
+            conv = nn.Conv2D(CHANNELS[-1], 2, 1, data_format=data_format)
+            self.cls = frozen(nn.Sequential(nn.Dropout(p=0.5), conv))
         load_if_given(self, pretrained)
 
     def logit_maps(self, x: Tensor) -> list[Tensor]:

@@ -6,7 +6,7 @@ import paddle
 from paddle import Tensor, nn
 
 from dygraph.layers import channel_axis
-from dygraph.layers.start import load_if_given
+from dygraph.layers.start import frozen, load_if_given
 from dygraph.layers.unet import DoubleConv
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
@@ -62,10 +62,8 @@ class UNetPlusPlus(SegmentationNetwork):
                 self.add_sublayer(f"up_cat{level}_{step}", node)
         for step in range(1, self.depth + 1):
             classifier = nn.Conv2D(CHANNELS[0], num_classes, 1, data_format=data_format)
-            if not is_ds and step < self.depth:  # stands in published weights, and nothing reads it
-                for parameter in classifier.parameters():
-                    parameter.stop_gradient = True
-            self.add_sublayer(f"out_{step}", classifier)
+            is_read = is_ds or step == self.depth  # the others stand in published weights only
+            self.add_sublayer(f"out_{step}", classifier if is_read else frozen(classifier))
         load_if_given(self, pretrained)
 
     def logit_maps(self, x: Tensor) -> list[Tensor]:

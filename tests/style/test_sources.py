@@ -28,6 +28,11 @@ def test_value_source_file_keeps_the_rules(path):
         assert undocumented(tree) == []
 
 
+def test_value_test_files_are_no_longer_than_sources():
+    lengths = {str(p.relative_to(ROOT)): p.read_text("utf-8").count("\n") for p in (ROOT / "tests").rglob("*.py")}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
 TOLD_BY_THEIR_CLASS = ("forward", "logit_maps")
 
 

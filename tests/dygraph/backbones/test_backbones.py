@@ -143,6 +143,9 @@ def test_value_mobilenetv3_declared(size, output_stride, channels, strides):
     with paddle.LazyGuard():
         network = backbones.MobileNetV3(size, output_stride=output_stride)
     assert (network.feature_channels, network.feature_strides) == (channels, strides)
+    with paddle.LazyGuard():
+        variant = BACKBONES[f"MobileNetV3_{size}_x1_0"](output_stride=output_stride)
+    assert (variant.feature_channels, variant.feature_strides) == (channels, strides)
 
 
 @pytest.mark.parametrize(

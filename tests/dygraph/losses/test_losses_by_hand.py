@@ -69,6 +69,35 @@ def test_value_lovasz_hinge_of_three_pixels():
     assert _value(losses.LovaszHingeLoss(), pair, labels) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("truth", "larger", "smaller"), [((0, 0), 1, 0), ((0, 1), 1, 0), ((1, 0), 0.5, 0.5), ((1, 1), 0.5, 0.5)]
+)
+def test_value_and_gradient_lovasz_hinge_of_the_papers_two_pixels(truth, larger, smaller):
+    """Figure 1 of the paper: two pixels under each ground truth; the second errs by 2.2, the first by 0.7.
+
+    The Jaccard loss of a set of wrong pixels is its size over that of its union with the foreground. Its step from
+    nothing to the second pixel is the slope of the larger error, its step from there to both that of the smaller.
+    """
+    signs = 2.0 * np.array(truth) - 1.0
+    scores = paddle.to_tensor((signs * (1 - np.array([0.7, 2.2])))[None, None, None], stop_gradient=False)
+    value = losses.LovaszHingeLoss()(scores, paddle.to_tensor([[truth]]))
+    assert float(value) == pytest.approx(2.2 * larger + 0.7 * smaller, rel=1e-12)
+    value.backward()
+    np.testing.assert_allclose(scores.grad.numpy().ravel(), -signs * [smaller, larger], rtol=1e-12)
+
+
+def test_value_lovasz_softmax_of_one_class_that_is_not_the_first():
+    """Every pixel is of class 2: its errors 0.5 and 0.2 weigh 1/2 each; with all classes those of the others count.
+
+    An absent class has no intersection, so its largest error alone counts: 0.3 and 0.2.
+    """
+    logits = _of_probabilities([0.3, 0.2, 0.5], [0.1, 0.1, 0.8], [0.1, 0.4, 0.5])
+    labels = [[[2, 2, IGNORE]]]
+    assert _value(losses.LovaszSoftmaxLoss(), logits, labels) == pytest.approx((0.5 + 0.2) / 2)
+    everything = losses.LovaszSoftmaxLoss(classes="all")
+    assert _value(everything, logits, labels) == pytest.approx((0.3 + 0.2 + 0.35) / 3)
+
+
 def test_value_lovasz_of_a_hard_prediction_is_one_minus_iou():
     prediction = RNG.integers(0, 2, size=(1, 6, 7))
     labels = RNG.integers(0, 2, size=(1, 6, 7))
