@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-os.environ["GLOG_minloglevel"] = "0"  # the eager table is read from Paddle's log
+os.environ["GLOG_minloglevel"] = "0"  # noqa: SIM112 - the eager table is read from Paddle's log
 
-from shared.commands.run import run_command  # noqa: E402
-from shared.errors import RunFailedError  # noqa: E402
+from shared.commands.run import run_command
+from shared.errors import RunFailedError
 
 if TYPE_CHECKING:
     from dygraph.engine.operator_calls import OperatorCall

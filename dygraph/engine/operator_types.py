@@ -2,8 +2,9 @@
 
 On a CPU the tracer decides as on a GPU and then, because the tensors are on a CPU, runs the operator in float32. It
 writes both into its debug log ("Change conv2d's AMP type from float16 to FP32"), which is read here after each call;
-the process must have been started with ``GLOG_minloglevel=0`` for there to be one. What a GPU would have given in the low type is cast to it, so that the next operator is decided on the right types.
-Not seen here: kernels that a GPU build lacks for a type, which make the tracer stay in float32.
+the process must have been started with ``GLOG_minloglevel=0`` for there to be one. What a GPU would have given in the
+low type is cast to it, so that the next operator is decided on the right types. Not seen here: kernels that a GPU
+build lacks for a type, which make the tracer stay in float32.
 """
 
 from __future__ import annotations
@@ -129,8 +130,8 @@ def _autocast_as_on_a_device() -> Iterator[None]:
     module = sys.modules["paddle.amp.auto_cast"]
     tracer = _TracerOnADevice(framework._dygraph_tracer())
     with (
-        mock.patch.object(module, "_dygraph_tracer", lambda: tracer),
-        mock.patch.object(module, "_is_custom_device_bfloat16_supported", lambda: True),
+        mock.patch.object(module, "_dygraph_tracer", return_value=tracer),
+        mock.patch.object(module, "_is_custom_device_bfloat16_supported", return_value=True),
     ):
         yield
 

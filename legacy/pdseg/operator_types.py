@@ -37,7 +37,7 @@ def static_operator_types(
 
 
 class _StaticRecorder(Recorder):
-    def record(self, name: str, operator: Callable[..., Any], args: tuple, kwargs: dict, inputs: list) -> Any:
+    def record(self, _: str, operator: Callable[..., Any], args: tuple, kwargs: dict, inputs: list) -> Any:
         try:
             result = operator(*args, **kwargs)
         except TypeError as error:
