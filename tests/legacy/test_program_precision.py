@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import paddle
 import pytest
 from paddle import nn
@@ -12,8 +13,10 @@ from dygraph.build import build_losses
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.precision import Precision
 from legacy.pdseg.program import build_train_program
+from legacy.pdseg.session import weights_of
+from legacy.pdseg.stepper import StaticStepper
 from shared.config.run_config import OptimizerConfig
-from tests.parity.ladder import CROSS_ENTROPY, IGNORE
+from tests.parity.ladder import CROSS_ENTROPY, IGNORE, images_and_labels
 
 SHAPE = (2, 3, 8, 8)
 LOW = "bfloat16"
@@ -86,3 +89,34 @@ def test_value_the_optimizer_stands_inside_the_branch(program):
     order = [op.name() for op in built.main.global_block().ops]
     assert order.index("pd_op.check_finite_and_unscale_") < order.index("pd_op.if")
     assert order.index("pd_op.if") < order.index("pd_op.update_loss_scaling_")
+
+
+class OneConvolution(nn.Layer):
+    """All that Paddle's bfloat16 kernels for CPUs can train: what follows a second operator finds no matching one."""
+
+    def __init__(self):
+        super().__init__()
+        self.only = nn.Conv2D(3, 5, 1, bias_attr=False)
+
+    def forward(self, x):
+        return [self.only(x)]
+
+
+@pytest.mark.skipif(not paddle.base.core.supports_bfloat16(), reason="this CPU has no bfloat16 in oneDNN")
+@pytest.mark.parametrize("level", ["O1", "O2"])
+def test_value_one_convolution_trains_in_bfloat16_near_float32(level):
+    losses = partial(build_losses, CROSS_ENTROPY, IGNORE)
+    weights = weights_of(OneConvolution())
+    common = (OneConvolution, weights, paddle.CPUPlace(), losses, OptimizerConfig(), SHAPE)
+    mixed = StaticStepper(*common, Precision(LOW, level), LossScaler())
+    plain = StaticStepper(*common)
+    for index in range(4):
+        batch = images_and_labels(SHAPE, seed=index)
+        one, other = mixed.train_step(*batch, 0.1), plain.train_step(*batch, 0.1)
+        assert one.loss != other.loss, "something ran in bfloat16"
+        assert one.loss == pytest.approx(other.loss, rel=4e-3), "of which a number has eight bits"
+        assert not one.skipped
+    (found,), (wanted,) = mixed.state().model.values(), plain.state().model.values()
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, atol=1e-2)
+    assert np.max(np.abs(found - weights["only.weight"])) > 0.02, "the weights moved by more than that"
