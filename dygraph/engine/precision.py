@@ -9,8 +9,8 @@ An operator in neither list runs in the type of its inputs, and in float32 where
   is cast from it at the beginning of each step (:func:`low_parameters`) and the gradient returns through that cast, so
   gradients, the optimiser's state and checkpoints are float32 too. At level O1 these are the biases of convolutions
   and linear layers (their weights are in the white list's operators, which cast them); at O2 every parameter outside
-  the norms. That is what ``paddle.amp.decorate`` with master weights and master gradients computes, and it is the
-  same code in both modes and for every optimiser.
+  the norms. ``paddle.amp.decorate`` with master weights is Paddle's way to that arithmetic; it has no counterpart in a
+  PIR Program and needs the support of each optimiser, and this is the same code in both modes.
 - **Norms** run in the type of their input; their parameters and statistics are float32, and Paddle's kernels add up
   the statistics in float32.
 
@@ -95,7 +95,7 @@ def effective_precision(
     """The precision of a training run and, where it is not what was asked for, sentences for the log.
 
     A type the device cannot run is no error: the run goes on in float32. On a CPU that is float16 and bfloat16 alike:
-    eager autocast leaves every operator in float32 there, and the static mode has no such batch norm.
+    eager autocast leaves every operator in float32 there, and a Program has no such batch norm.
     """
     why = None if config.dtype == "float32" else _obstacle(config.dtype, place)
     precision = Precision("float32" if why else config.dtype, config.level)

@@ -89,16 +89,16 @@ class EagerStepper(EagerPredictor):
         scaled = total if self.scaler is None else self.scaler.scale(total, self._scaling)
         scaled.backward()
         total, *terms = self._exchanged(total, terms)
-        skipped = self._apply(self._gradients())
+        skipped = self._apply()
         self.optimizer.clear_grad()
         return StepResult(as_float(total.numpy()), tuple(as_float(term.numpy()) for term in terms), skipped)
 
-    def _apply(self, pairs: list[tuple[paddle.Tensor, paddle.Tensor]]) -> bool:
+    def _apply(self) -> bool:
         """Unscale and check, the optimiser's step or none, then the new scale; whether the step was skipped."""
         if self.scaler is None:
             self.optimizer.step()
             return False
-        pairs, overflow = self.scaler.unscale(pairs, self._scaling)
+        pairs, overflow = self.scaler.unscale(self._gradients(), self._scaling)
         skipped = bool(overflow)
         if not skipped:
             self.optimizer.step()

@@ -223,8 +223,8 @@ def _broken_static(monkeypatch):
 
 
 def _broken_eager(monkeypatch):
-    def apply(self, pairs):
-        pairs, overflow = self.scaler.unscale(pairs, self._scaling)
+    def apply(self):
+        pairs, overflow = self.scaler.unscale(self._gradients(), self._scaling)
         self.scaler.update(pairs, overflow, self._scaling)
         self.optimizer.step()  # on gradients that the update made zero
         return bool(overflow)
