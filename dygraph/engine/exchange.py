@@ -55,6 +55,10 @@ class Exchange:
         """The largest of the ranks' ``x``, element by element: an infinity found on one rank counts on all."""
         return x if self.world == 1 else all_reduced(x, paddle.distributed.ReduceOp.MAX)
 
+    def any(self, flag: Tensor) -> Tensor:
+        """``[1]`` bool: whether ``flag`` holds on some rank."""
+        return flag if self.world == 1 else self.maximum(flag.astype("int32")).astype("bool")
+
 
 def buckets(tensors: Sequence[tuple[str, int]], most_bytes: int) -> list[list[int]]:
     """Which tensors travel together: places in ``tensors``, grouped by type, in order.

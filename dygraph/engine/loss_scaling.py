@@ -116,16 +116,16 @@ class LossScaler:
         return saved
 
 
-def make_scaler(config: PrecisionConfig, precision: Precision) -> LossScaler | None:
+def make_scaler(config: PrecisionConfig, precision: Precision, combine: Combine | None = None) -> LossScaler | None:
     """The scaler of a run, or None where nothing needs scaling.
 
-    bfloat16 has the range of float32 and is not scaled, unless the config names a number.
+    bfloat16 has the range of float32 and is not scaled, unless the config names a number. ``combine`` is the scaler's.
     """
     if not precision.mixed:
         return None
     if config.loss_scale == "dynamic":
-        return LossScaler() if precision.dtype == "float16" else None
-    return LossScaler(initial=float(config.loss_scale), dynamic=False)
+        return LossScaler(combine=combine) if precision.dtype == "float16" else None
+    return LossScaler(initial=float(config.loss_scale), dynamic=False, combine=combine)
 
 
 def describe_precision(precision: Precision, scaler: LossScaler | None) -> str:

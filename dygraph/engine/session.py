@@ -57,14 +57,15 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     place = choose_place(use_gpu)
     world = launched_world(place)
     precision, notes = effective_precision(run.precision, place)
-    scaler = make_scaler(run.precision, precision)
+    exchange = Exchange(world)
+    scaler = make_scaler(run.precision, precision, exchange.any)
 
     def make_stepper(run: RunConfig, seed: int, _: Sequence[int]) -> EagerStepper:
         network = initial_network(run, seed)
         if run.train.sync_bn and world > 1:
             network = synchronise_batch_norm(network)
         losses = build_losses(run.losses, run.ignore_index)
-        return EagerStepper(network, losses, run.optimizer, precision, scaler, Exchange(world))
+        return EagerStepper(network, losses, run.optimizer, precision, scaler, exchange)
 
     return Mode("eager", make_stepper, notes, VERSIONS, describe_precision(precision, scaler), world, connect_ranks)
 

@@ -36,7 +36,8 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     place = choose_place(use_gpu)
     world = launched_world(place)
     precision, notes = effective_precision(run.precision, place)
-    scaler = make_scaler(run.precision, precision)
+    exchange = Exchange(world)
+    scaler = make_scaler(run.precision, precision, exchange.any)
 
     def make_stepper(run: RunConfig, seed: int, image_shape: Sequence[int]) -> StaticStepper:
         build = network_builder(run)
@@ -50,7 +51,7 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             image_shape,
             precision,
             scaler,
-            Exchange(world),
+            exchange,
             (lambda: synchronise_batch_norm(build())) if synchronised else build,
         )
 
