@@ -17,7 +17,6 @@ from paddle import static
 from dygraph.build import compute_losses
 from dygraph.engine.exchange import Exchange
 from dygraph.engine.optimizer import build_optimizer, trainable_names
-from dygraph.layers.across_ranks import collected_sums, sum_gradients
 from shared.config.run_config import OptimizerConfig
 
 NetworkBuilder = Callable[[], paddle.nn.Layer]
@@ -100,13 +99,10 @@ def build_train_program(
         network.train()
         image = static.data("image", list(image_shape), dtype)
         label = static.data("label", [batch, height, width], "int64")
-        with collected_sums() as sums:
-            logits = network(image)
-            sums = list(sums)
-        terms = compute_losses(build_losses(), logits, label)
+        terms = compute_losses(build_losses(), network(image), label)
         total = sum(terms[1:], terms[0])
         optimizer = build_optimizer(optimizer_config, network, lr=0.0)
-        pairs = _backward(optimizer, total, sums)
+        pairs = optimizer.backward(total)
         pairs = _exchanged(exchange, network, pairs)
         fetches = _averaged(exchange, [total, *terms])
         optimizer.apply_gradients(pairs)
@@ -123,16 +119,6 @@ def build_train_program(
         )
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
     return TrainProgram(main, startup, fetches, gradients, names)
-
-
-def _backward(optimizer: paddle.optimizer.Optimizer, total: paddle.pir.Value, sums: Sequence[paddle.pir.Value]) -> list:
-    """(parameter, gradient) of the summed loss; the gradients of ``sums`` over ranks are summed on the way."""
-    if not sums:
-        return optimizer.backward(total)
-    pairs = optimizer.backward(total, parameters=[*optimizer._parameter_list, *sums])
-    of_sums = {value.id for value in sums}
-    sum_gradients([gradient for value, gradient in pairs if value.id in of_sums])
-    return [pair for pair in pairs if pair[0].id not in of_sums]
 
 
 def _exchanged(exchange: Exchange, network: paddle.nn.Layer, pairs: list) -> list:
