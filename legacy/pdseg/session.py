@@ -50,7 +50,13 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             (lambda: synchronise_batch_norm(build())) if synchronised else build,
         )
 
-    return Mode("static", make_stepper, [note] if note else [], VERSIONS, world, connect_ranks)
+    notes = [note] if note else []
+    if run.train.sync_bn and world > 1 and isinstance(place, paddle.CPUPlace):
+        notes.append(
+            "synchronised batch norm on CPUs: Paddle takes minutes to prepare such a program, for a deep network very "
+            "many; TRAIN.SYNC_BATCH_NORM False (sync_bn: false) leaves it away"
+        )
+    return Mode("static", make_stepper, notes, VERSIONS, world, connect_ranks)
 
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> StaticPredictor:
