@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import paddle
 from paddle import Tensor, nn
 
@@ -27,7 +28,8 @@ class SyncBatchNorm2D(nn.Layer):
         self.weight, self.bias = norm.weight, norm.bias
         for name in ("_mean", "_variance"):  # parameters that are not trained, as in the layer they come from
             setattr(self, name, getattr(norm, name))
-        self._momentum, self._epsilon = norm._momentum, norm._epsilon
+        # Paddle's batch norm, whose numbers these must be, keeps the two in float32 whatever the type of the network.
+        self._momentum, self._epsilon = float(np.float32(norm._momentum)), float(np.float32(norm._epsilon))
         self._data_format = norm._data_format
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,7 +54,8 @@ class SyncBatchNorm2D(nn.Layer):
         spread = paddle.square(means - mean.detach()) * counts
         variance = (squares + spread).sum(0) / total  # [C], of the whole batch (biased)
         self._remember(mean.detach(), variance.detach())
-        scale = self.weight * paddle.rsqrt(variance + self._epsilon)
+        epsilon = paddle.full([1], self._epsilon, x.dtype)  # a plain number is rounded in a program, not in eager mode
+        scale = self.weight * paddle.rsqrt(variance + epsilon)
         return (centred + (centre - mean).reshape(shape)) * scale.reshape(shape) + self.bias.reshape(shape)
 
     def _in_evaluation(self, x: Tensor) -> Tensor:

@@ -55,6 +55,12 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             (lambda: synchronise_batch_norm(build())) if synchronised else build,
         )
 
+    if run.train.sync_bn and world > 1 and isinstance(place, paddle.CPUPlace):
+        notes = [
+            *notes,
+            "synchronised batch norm on CPUs: Paddle takes minutes to prepare such a program, for a deep network very "
+            "many; TRAIN.SYNC_BATCH_NORM False (sync_bn: false) leaves it away",
+        ]
     return Mode("static", make_stepper, notes, VERSIONS, describe_precision(precision, scaler), world, connect_ranks)
 
 

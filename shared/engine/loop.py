@@ -183,10 +183,10 @@ class TrainLoop:
             if done > self._saved_at and self.ranks.rank == min(alive):
                 self._saved_at = done
                 self.save(done, False, True)
-            if lost is None or lost is error:
+            if lost is None:
                 raise
             logger.debug("what this rank's step made of it", exc_info=error)
-            raise lost from None
+            raise lost.after(done, saved=0 < done == self._saved_at) from None
         finally:
             faulthandler.cancel_dump_traceback_later()
 

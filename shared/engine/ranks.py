@@ -37,7 +37,15 @@ class RankLostError(RunFailedError):
     def __init__(self, rank: int, why: str, alive: list[int]) -> None:
         super().__init__(f"rank {rank} has ended the run: {why}")
         self.rank = rank
+        self.why = why
         self.alive = alive
+
+    def after(self, done: int, saved: bool) -> RankLostError:
+        """The same news with what became of the run."""
+        words = f"{self.why}. This rank stopped after iteration {done}" + (
+            ", which is saved: resume from it" if saved else ""
+        )
+        return RankLostError(self.rank, words, self.alive)
 
 
 class Ranks(Protocol):

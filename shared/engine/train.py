@@ -70,6 +70,8 @@ class Mode:
 def train(run: RunConfig, mode: Mode) -> Path:
     """Train as ``run`` says and return the directory of the last checkpoint."""
     batch_size = batch_per_rank(run, mode.world)
+    if mode.world > 1:
+        TrainData(run, 0, batch_size, 0, mode.world)  # enough images for all, before anything is started
     ranks = mode.connect()
     try:
         last = _train(run, mode, ranks, batch_size)
