@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from scripts.ladder.bits import Both
 from shared.config.run_config import (
     Component,
     DatasetConfig,
@@ -15,6 +16,7 @@ from shared.config.run_config import (
     ScheduleConfig,
     TrainConfig,
 )
+from shared.engine.stepper import StepperState
 from tests.zoo import ZOO
 
 NUM_CLASSES = 5
@@ -68,3 +70,15 @@ def tiny_run(name: str, folder: Path, data_format: str = "NCHW") -> RunConfig:
         ignore_index=IGNORE,
         data_format=data_format,
     )
+
+
+def spread_weights(pair: Both) -> None:
+    """Kernels large enough for every class to be predicted somewhere, the same in both modes."""
+    rng = np.random.default_rng(1)
+    state = pair.eager.state()
+    for name, value in state.model.items():
+        if value.ndim == 4:
+            std = np.sqrt(2 / np.prod(value.shape[1:]))
+            state.model[name] = rng.normal(0, std, value.shape).astype(value.dtype)
+    for stepper in pair:
+        stepper.load_state(StepperState(state.model, {}))
