@@ -24,6 +24,38 @@ RUNGS = (
     "export",
 )
 
+#: What each rung compares, and what a first difference there means.
+MEANING = {
+    "samples": ("images and labels of every step, by every reader", "data, transforms or readers"),
+    "schedule": ("the learning rate of every iteration", "the schedule"),
+    "first weights": (
+        "every tensor a run begins from",
+        "initialisation, pretrained weights or their way into the Scope",
+    ),
+    "layers, evaluation": ("the output of every layer in evaluation mode", "this layer, or an operator before it"),
+    "layers, training": (
+        "the output of every layer in training mode",
+        "this layer's batch statistics or dropout, or an operator before it",
+    ),
+    "logits": ("main logits and class ids as predictors give them", "how the inference pass is built or fed"),
+    "loss terms": ("every loss term and their sum", "a loss, its coefficient or its labels"),
+    "gradients": ("the gradient of every trainable tensor", "the backward pass, nearest to the loss first"),
+    "one step": (
+        "learning rate, losses, batch-norm statistics, optimiser state, weights",
+        "the optimiser (decay, rate, clipping) or the update of statistics",
+    ),
+    "steps": ("the same after the following steps", "what a step leaves behind for the next: velocity, statistics"),
+    "evaluation": (
+        "logits, label maps and confusion matrix: whole image, sliding window, scales, flips",
+        "how predictions are put together",
+    ),
+    "checkpoint": (
+        "weights and optimiser state written in one mode and read in the other",
+        "what is saved or taken over",
+    ),
+    "export": ("outputs of both exports under Paddle Inference", "what is exported"),
+}
+
 
 @dataclass(frozen=True)
 class Rung:
