@@ -51,9 +51,8 @@ def layer_strip(comparisons: Sequence[Comparison]) -> str:
     step = (WIDTH - LEFT - RIGHT) / len(comparisons)
     floor = HEIGHT - BOTTOM
     parts = [_open(f"Difference of {len(comparisons)} layers in ulps")]
-    for bits in (0, 8, 16, 24):
+    for bits, label in ((0, "equal"), (8, "256"), (16, "65 k"), (24, "16 M")):
         y = floor - (floor - TOP) * bits / MOST_BITS
-        label = "equal" if bits == 0 else f"{2**bits:,}"
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
     for position, one in enumerate(comparisons):

@@ -22,15 +22,15 @@ h3{font-size:.95rem;margin:18px 0 4px}
 p{margin:6px 0}.quiet,figcaption{color:var(--quiet);font-size:.88rem}
 code{font:.86em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .verdict{margin:18px 0;padding:16px 20px;border-radius:10px;background:var(--card);border-left:7px solid var(--good)}
-.verdict.bad{border-color:var(--bad)}.verdict b{font-size:1.15rem}.verdict.good b{color:var(--good)}
-.verdict.bad b{color:var(--bad)}
+.verdict.bad{border-color:var(--bad)}.verdict>b{font-size:1.15rem}.verdict.good>b{color:var(--good)}
+.verdict.bad>b{color:var(--bad)}
 .wide{overflow-x:auto;border:1px solid var(--line);border-radius:10px}
-table{border-collapse:collapse;width:100%}
+table{border-collapse:collapse;width:100%;min-width:800px}
 th,td{text-align:left;padding:7px 12px;border-bottom:1px solid var(--line);vertical-align:top}
 tr:last-child td,tr:last-child th{border-bottom:0}thead th{background:var(--card);font-size:.84rem;color:var(--quiet)}
 td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td:first-child{white-space:nowrap}.sign{display:inline-block;width:1.2em;font-weight:700}
-tr.same .sign,.same .n2{color:var(--good)}tr.other .sign{color:var(--bad)}tr.out{color:var(--quiet)}
+tr.same .sign{color:var(--good)}tr.other .sign{color:var(--bad)}tr.out{color:var(--quiet)}
 tr.other td{background:color-mix(in srgb,var(--bad) 9%,transparent)}
 figure{margin:8px 0;padding:12px;background:var(--card);border-radius:10px}
 svg{display:block;width:100%;height:auto;min-width:0}

@@ -62,7 +62,7 @@ def amount(one: Comparison) -> str:
 
 def heading() -> str:
     """Over the lines of :func:`line`."""
-    return f"  {'rung':<20}{'tensors':>8}{'differ':>8}  {'largest difference':<28}first that differs"
+    return f"  {'rung':<20}{'tensors':>8}{'differ':>8}  {'largest difference':<34}first that differs"
 
 
 def line(rung: Rung) -> str:
@@ -72,7 +72,7 @@ def line(rung: Rung) -> str:
     sign, first = ("=", "") if rung.equal else ("x", str(rung.first))
     largest = "equal" if rung.equal else amount(rung.worst)
     counts = f"{len(rung.comparisons):>8}{len(rung.different):>8}"
-    return f"{sign} {rung.name:<20}{counts}  {largest:<28}{first}".rstrip()
+    return f"{sign} {rung.name:<20}{counts}  {largest:<34}{first}".rstrip()
 
 
 def where_to_look(rung: Rung) -> str:

@@ -17,16 +17,19 @@ CORE = {
     "NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet", "GSCNN", "DecoupledSegNet", "SFNet", "UNet"),
     "NHWC": ("FCN", "DeepLabV3P"),
 }
+#: What ``make parity-oldest`` climbs with.
+OLDEST = {"NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet"), "NHWC": ("DeepLabV3P",)}
 STEPS = 20
 
 
 def _every_network():
     """Every architecture of the registry in both layouts; those outside the core are slow."""
-    return [
-        pytest.param(name, layout, marks=() if name in CORE[layout] else pytest.mark.slow)
-        for layout in CORE
-        for name in sorted(MODELS)
-    ]
+
+    def marks(name, layout):
+        found = [pytest.mark.oldest] if name in OLDEST[layout] else []
+        return found if name in CORE[layout] else [*found, pytest.mark.slow]
+
+    return [pytest.param(name, layout, marks=marks(name, layout)) for layout in CORE for name in sorted(MODELS)]
 
 
 @pytest.fixture(scope="module")
