@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# the oldest Paddle that is supported, as dygraph/paddle_check.py says; its environment is one of its own
+OLDEST_PADDLE = 3.0.0
+OLDEST_VENV ?= .venv-paddle-$(OLDEST_PADDLE)
 
-.PHONY: setup demo test test-slow test-all parity lint format clean
+.PHONY: setup demo test test-slow test-all parity parity-oldest lint format clean
 
 setup:
 	@$(PYTHON) scripts/setup_env.py $(VENV)
@@ -22,6 +25,10 @@ test-all: test test-slow
 parity: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not gpu" tests/parity
 
+parity-oldest:
+	@$(PYTHON) scripts/setup_env.py $(OLDEST_VENV) --paddle $(OLDEST_PADDLE)
+	$(OLDEST_VENV)/bin/python -m pytest -n 2 -m oldest tests/parity
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,4 +38,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST_VENV) demo build dist *.egg-info .pytest_cache .ruff_cache

@@ -29,6 +29,7 @@ from shared import runtime  # noqa: E402
 
 runtime.prepare()  # before Paddle is imported
 
+from scripts.machine import processor  # noqa: E402
 from scripts.multiply_adds import multiply_adds  # noqa: E402
 from shared.config.run_config import Component  # noqa: E402
 
@@ -135,7 +136,7 @@ def document(rows: Sequence[dict[str, Any]], size: str) -> str:
         "# Networks, and what they cost",
         "",
         f"Written by `python scripts/model_table.py --size {size}` with Paddle {paddle.__version__} and Python "
-        f"{platform.python_version()} on {os.cpu_count()} cores of {_processor()}.",
+        f"{platform.python_version()} on {os.cpu_count()} cores of {processor()}.",
         "",
         f"Every row is a recipe of `configs/`, one image of {size} (width x height) in evaluation mode, float32, NCHW. "
         "Parameters and multiply-adds are exact counts; a multiply-add is one of a convolution or a matrix product, "
@@ -152,14 +153,6 @@ def _row(row: dict[str, Any]) -> str:
     costs = " | ".join(f"{row[mode]['seconds']:.2f} | {row[mode]['peak_mib']:.0f}" for mode in MODES)
     counts = f"{row['parameters'] / 1e6:.2f} | {row['multiply_adds'] / 1e9:.2f}"
     return f"| `{row['name']}` | {row['network']} | {counts} | {costs} |"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _network(model: Component) -> str:

@@ -17,6 +17,7 @@ from shared.reading.sampler import eval_batches
 from shared.reading.source import SampleSource
 from shared.transforms.compose import build_transforms
 from tests.parity import ladder
+from tests.parity.runs import spread_weights
 
 SPECS = {
     "fcn_hrnet_w18_small": {"type": "FCN", "backbone": {"type": "HRNet_W18_Small_V1"}},
@@ -34,14 +35,8 @@ EVALUATIONS = {
 def pair(request):
     """Weights large enough for every class to be predicted somewhere, and two steps for batch-norm statistics."""
     pair = ladder.make_pair(SPECS[request.param], SHAPE)
-    rng = np.random.default_rng(1)
-    state = pair.eager.state()
-    for name, value in state.model.items():
-        if value.ndim == 4:
-            std = np.sqrt(2 / np.prod(value.shape[1:]))
-            state.model[name] = rng.normal(0, std, value.shape).astype(value.dtype)
-    for stepper in (pair.eager, pair.static):
-        stepper.load_state(state)
+    spread_weights(pair)
+    for stepper in pair:
         ladder.steps(stepper, SHAPE, 2)
     return pair
 

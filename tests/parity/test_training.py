@@ -1,24 +1,19 @@
-"""Forward, loss, gradients and training steps of the two modes: equal bits for every network, with dropout."""
+"""Training of the two modes beyond ``test_every_network.py``: recipes in full size, float64, optimisers, losses."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from scripts.ladder.bits import Both
+from scripts.ladder.steps import Feed, probe
 from shared.config.run_config import Component, LossTerm, OptimizerConfig
 from shared.registry import MODELS
 from tests.parity import ladder
 from tests.zoo import ZOO
 
-#: Small networks in the default run: between them every kind of layer and loss that a recipe has.
-CORE = ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet", "GSCNN", "DecoupledSegNet", "SFNet", "UNet")
 FCN_SMALL = ZOO["FCN"].small_spec
 SHAPE = (2, 3, 49, 65)
-
-
-def _networks(fast):
-    """Every architecture of the registry; those outside ``fast`` are slow."""
-    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in sorted(MODELS)]
 
 
 def _climb(spec, losses, dtype="float32", data_format="NCHW", unused=()):
@@ -28,11 +23,14 @@ def _climb(spec, losses, dtype="float32", data_format="NCHW", unused=()):
         images, labels = ladder.images_and_labels(SHAPE, dtype)
         _same_inference(pair, images, dtype)
 
-        gradients = ladder.eager_gradients(pair, images, labels)
+        feed = Feed(images, labels, ladder.LR, ladder.SEED)
+        probes = probe(pair, Both(feed, feed))
+        gradients = probes.eager.gradients
         read = [k for k, p in pair.eager.network.named_parameters() if not (p.stop_gradient or k.startswith(unused))]
         assert set(gradients) == set(read)
         assert sum(np.any(value) for value in gradients.values()) > 0.9 * len(gradients)
-        assert ladder.differences(gradients, ladder.static_gradients(pair, images, labels)) == []
+        assert ladder.differences(probes.eager.terms, probes.static.terms) == []
+        assert ladder.differences(gradients, probes.static.gradients) == []
         assert ladder.differences(pair.eager.state().model, pair.static.state().model) == [], "before the first step"
 
         start = pair.eager.state().model
@@ -54,16 +52,6 @@ def _same_inference(pair, images, dtype):
         assert static.dtype == np.dtype(dtype)
         assert ladder.differences({"logits": eager}, {"logits": static}) == []
     assert np.array_equal(pair.eager.class_ids(images), pair.static.class_ids(images))
-
-
-@pytest.mark.parametrize("name", _networks(fast=CORE))
-def test_parity_small_networks(name):
-    _climb(ZOO[name].small_spec, ZOO[name].losses, unused=ZOO[name].unused)
-
-
-@pytest.mark.parametrize("name", _networks(fast=("FCN", "DeepLabV3P")))
-def test_parity_small_networks_nhwc(name):
-    _climb(ZOO[name].small_spec, ZOO[name].losses, data_format="NHWC", unused=ZOO[name].unused)
 
 
 @pytest.mark.parametrize("name", ["FCN", "DeepLabV3P"])
@@ -116,20 +104,3 @@ def test_parity_losses(term):
     pair = ladder.make_pair(FCN_SMALL, SHAPE, losses=(term,))
     assert ladder.steps(pair.eager, SHAPE, 2) == ladder.steps(pair.static, SHAPE, 2)
     assert ladder.state_differences(pair.eager.state(), pair.static.state()) == []
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"optimizer": OptimizerConfig("momentum", momentum=0.9, weight_decay=5e-5)},
-        {"optimizer": OptimizerConfig("momentum", momentum=0.89, weight_decay=4e-5)},
-        {"losses": (LossTerm(Component("CrossEntropyLoss"), 1.0001),)},
-    ],
-    ids=["decay", "momentum", "coefficient"],
-)
-def test_value_a_planted_fault_turns_the_ladder_red(fault):
-    spec = FCN_SMALL
-    sound, faulty = ladder.make_pair(spec, SHAPE), ladder.make_pair(spec, SHAPE, **fault)
-    ladder.steps(sound.eager, SHAPE, 2)
-    ladder.steps(faulty.static, SHAPE, 2)
-    assert ladder.state_differences(sound.eager.state(), faulty.static.state())

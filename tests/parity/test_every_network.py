@@ -1,0 +1,71 @@
+"""The whole ladder with a small network of every architecture, in both layouts: equal bits on every rung."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scripts.ladder.bits import Both
+from scripts.ladder.climb import Ladder
+from scripts.ladder.rung import RUNGS, first_red
+from shared.registry import MODELS
+from tests.parity.runs import tiny_run, write_images
+from tests.zoo import ZOO
+
+#: Networks in the default run: between them every kind of layer and loss that a recipe has.
+CORE = {
+    "NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet", "GSCNN", "DecoupledSegNet", "SFNet", "UNet"),
+    "NHWC": ("FCN", "DeepLabV3P"),
+}
+#: What ``make parity-oldest`` climbs with.
+OLDEST = {"NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet"), "NHWC": ("DeepLabV3P",)}
+STEPS = 20
+
+
+def _every_network():
+    """Every architecture of the registry in both layouts; those outside the core are slow."""
+
+    def marks(name, layout):
+        found = [pytest.mark.oldest] if name in OLDEST[layout] else []
+        return found if name in CORE[layout] else [*found, pytest.mark.slow]
+
+    return [pytest.param(name, layout, marks=marks(name, layout)) for layout in CORE for name in sorted(MODELS)]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.mark.parametrize(("name", "layout"), _every_network())
+def test_parity_every_rung(images, name, layout):
+    run = tiny_run(name, images, layout)
+    ladder = Ladder(Both(run, run), steps=STEPS, output_ops=("none",))
+    rungs = {}
+    for rung in ladder.climb():
+        if rung.name == "layers, evaluation":
+            start = ladder.pair.eager.state().model
+        rungs[rung.name] = rung
+    assert first_red(list(rungs.values())) is None, [str(one) for one in first_red(list(rungs.values())).different[:5]]
+    assert tuple(rungs) == RUNGS
+    assert all(rung.comparisons for rung in rungs.values()), "a rung without a comparison shows nothing"
+    _compared_everything(ladder, rungs, ZOO[name].unused)
+    assert np.isfinite(ladder.losses.eager).all()
+    assert len(ladder.losses.eager) == len(ladder.losses.static) == STEPS
+    end = ladder.pair.eager.state().model
+    moved = [key for key in start if not np.array_equal(start[key], end[key])]
+    assert len(moved) > 0.9 * len(start), "the steps moved almost nothing"
+
+
+def _compared_everything(ladder, rungs, unused):
+    """No tensor is left out, and the gradients are not all zero."""
+    network = ladder.pair.eager.network
+    read = {k for k, p in network.named_parameters() if not (p.stop_gradient or k.startswith(unused))}
+    assert {one.name for one in rungs["gradients"].comparisons} == read
+    state = ladder.pair.eager.state()
+    assert {one.name for one in rungs["first weights"].comparisons} == set(state.model)
+    assert {*state.model, *state.optimizer} < {one.name for one in rungs["one step"].comparisons}
+    leaves = [key for key, layer in network.named_sublayers() if not layer.sublayers() and layer.parameters()]
+    seen = {one.name for one in rungs["layers, training"].comparisons}
+    called = [key for key in leaves if key in seen or f"{key}[0]" in seen]
+    assert len(called) > 0.9 * len(leaves) - len(unused) * 10
