@@ -65,7 +65,12 @@ def _compared_everything(ladder, rungs, unused):
     state = ladder.pair.eager.state()
     assert {one.name for one in rungs["first weights"].comparisons} == set(state.model)
     assert {*state.model, *state.optimizer} < {one.name for one in rungs["one step"].comparisons}
-    leaves = [key for key, layer in network.named_sublayers() if not layer.sublayers() and layer.parameters()]
+    leaves = [key for key, layer in network.named_sublayers() if not layer.sublayers() and _is_trained(layer)]
     seen = {one.name for one in rungs["layers, training"].comparisons}
     called = [key for key in leaves if key in seen or f"{key}[0]" in seen]
-    assert len(called) > 0.5 * len(leaves), sorted(set(leaves) - set(called))  # some read a layer's weight themselves
+    assert len(called) > 0.9 * len(leaves), sorted(set(leaves) - set(called))  # some read a layer's weight themselves
+
+
+def _is_trained(layer):
+    """False for the layers that stand in published weights and nothing reads: they are frozen."""
+    return any(not parameter.stop_gradient for parameter in layer.parameters())
