@@ -17,9 +17,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from shared.datasets.files import problems_error
 from shared.datasets.list_file import read_lines
-from shared.errors import DataError, MachineError, UserError
+from shared.errors import DataError, EntriesError, MachineError, UserError
 
 Convert = Callable[[Path], np.ndarray]
 
@@ -56,7 +55,7 @@ def convert_all(pairs: Sequence[tuple[Path, Path]], convert: Convert, workers: i
             ) from error
     problems = [finding for finding in findings if finding]
     if problems:
-        raise problems_error("label files cannot be converted; copy or download them again", problems)
+        raise EntriesError("label files cannot be converted; copy or download them again", problems)
     return len(waiting)
 
 
@@ -105,7 +104,7 @@ def check_there(paths: Sequence[Path], headline: str) -> None:
     """DataError that names every file and folder of ``paths`` that is missing."""
     missing = [f"{path} does not exist" for path in paths if not path.exists()]
     if missing:
-        raise problems_error(headline, missing)
+        raise EntriesError(headline, missing)
 
 
 def read_mat(path: Path, variable: str) -> np.ndarray:

@@ -227,12 +227,6 @@ def test_error_flags(project, capsys, mode, command, flags, words):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_error_several_processes_are_refused(project, capsys, monkeypatch, mode):
-    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
-    refused(project, mode, "train", (), capsys, "one of 2 processes", "without fleetrun")
-
-
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("command", ["val", "predict", "export"])
 def test_error_missing_weights(project, capsys, mode, command):
     flags = ["--model_path", "out/iter_5", *(["--image_path", "data"] if command == "predict" else [])]

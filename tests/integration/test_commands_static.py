@@ -266,7 +266,7 @@ def test_value_check_reports_every_class(static_yaml, scenes, tmp_path):
     assert [float(share) for share in shares] == pytest.approx(100 * counts / counts.sum(), abs=6e-4)
     absent = [f"class {number}" for number, count in enumerate(counts) if not count]
     assert 0 < len(absent) < NUM_CLASSES
-    assert f"warning: val_dataset has no pixel of {', '.join(absent)}" in report
+    assert f"    - val_dataset has no pixel of {', '.join(absent)}" in report
     assert report[-1] == "no problems found"
 
 

@@ -16,6 +16,7 @@ from paddle import nn
 from dygraph.build import build_losses
 from dygraph.engine.device import seed_everything
 from dygraph.engine.exchange import Exchange
+from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import trainable_names
 from dygraph.engine.ranks import connect_ranks
 from dygraph.engine.stepper import EagerStepper
@@ -87,7 +88,7 @@ def eager_case(norm: str, dtype: str, rank: int, world: int, batch: int, exchang
     """Gradients of the first step as the optimiser sees them, losses, and the state after ``STEPS``."""
     with default_dtype(dtype):
         network = first_network(norm, norm == "sync" and exchange.world > 1)
-        stepper = EagerStepper(network, build_losses(TERMS), OPTIMIZER, exchange)
+        stepper = EagerStepper(network, build_losses(TERMS), OPTIMIZER, exchange=exchange)
         named = dict(network.named_parameters())
         gradients: dict[str, np.ndarray] = {}
         real_step = stepper.optimizer.step
@@ -114,8 +115,8 @@ def static_case(norm: str, dtype: str, rank: int, world: int, exchange: Exchange
             partial(build_losses, TERMS),
             OPTIMIZER,
             (BATCH, 3, SIZE, SIZE),
-            exchange,
-            partial(build, norm, norm == "sync"),
+            exchange=exchange,
+            build_training=partial(build, norm, norm == "sync"),
         )
         before = stepper.state()
         images, labels = shard(0, dtype, rank, world, BATCH)
@@ -140,6 +141,29 @@ def result(stepper, step: int, dtype: str, rank: int, world: int, batch: int) ->
     return [found.loss, *found.terms]
 
 
+def overflow_case(mode: str, rank: int, world: int, exchange: Exchange) -> dict[str, np.ndarray]:
+    """Three scaled steps; in the second one the last rank's images hold an infinity."""
+    scaler = LossScaler(8.0, combine=exchange.any)
+    if mode == "eager":
+        stepper = EagerStepper(first_network("fixed"), build_losses(TERMS), OPTIMIZER, scaler=scaler, exchange=exchange)
+    else:
+        network = weights_of(first_network("fixed"))
+        build_small = partial(build, "fixed", False)
+        losses, shape = partial(build_losses, TERMS), (BATCH, 3, SIZE, SIZE)
+        stepper = StaticStepper(
+            build_small, network, paddle.CPUPlace(), losses, OPTIMIZER, shape, scaler=scaler, exchange=exchange
+        )
+    skipped, scale = [], []
+    for number in range(3):
+        images, labels = shard(number, "float32", rank, world, BATCH)
+        if number == 1 and rank == world - 1:
+            images[0, 0, 0, 0] = np.inf
+        skipped.append(stepper.train_step(images, labels, LR).skipped)
+        scale.append(stepper.state().scaler["scale"])
+    weights = {f"weights:{name}": value for name, value in stepper.state().model.items()}
+    return {"skipped": np.array(skipped), "scale": np.array(scale), **weights}
+
+
 def collected(gradients, losses, stepper) -> dict[str, np.ndarray]:
     """Everything a case gives, flat."""
     state = stepper.state()
@@ -162,6 +186,8 @@ def main(out: Path) -> None:
         }
         for mode, arrays in found.items():
             np.savez(out / f"{case}.{mode}.{ranks.rank}.npz", **arrays)
+    for mode in ("eager", "static"):
+        np.savez(out / f"overflow.{mode}.{ranks.rank}.npz", **overflow_case(mode, ranks.rank, ranks.world, exchange))
     flags = paddle.to_tensor([float(ranks.rank), float(-ranks.rank), 7.0])
     told = ranks.broadcast({"who": ranks.rank, "array": np.arange(3) * (ranks.rank + 1)})
     np.savez(

@@ -12,10 +12,10 @@ from shared.registry import MODELS
 from tests.parity.runs import tiny_run, write_images
 from tests.zoo import ZOO
 
-#: Networks in the default run: between them every kind of layer and loss that a recipe has.
+#: Networks in the default run: between them most kinds of layers and losses that a recipe has.
 CORE = {
-    "NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet", "GSCNN", "DecoupledSegNet", "SFNet", "UNet"),
-    "NHWC": ("FCN", "DeepLabV3P"),
+    "NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet", "GSCNN"),
+    "NHWC": ("DeepLabV3P",),
 }
 #: What ``make parity-oldest`` climbs with.
 OLDEST = {"NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet"), "NHWC": ("DeepLabV3P",)}

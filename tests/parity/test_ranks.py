@@ -61,7 +61,7 @@ def test_parity_ranks_hold_the_same_weights(launched, case):
     """Statistics too, unless every rank has its own, which then must differ, or the case shows nothing."""
     out, world = launched
     first, last = read(out, case, "eager", 0), read(out, case, "eager", world - 1)
-    apart = {name.partition(":")[0] for name in (d.rpartition(": differs")[0] for d in differences(first, last))}
+    apart = {found.partition(":")[0] for found in differences(first, last)}
     moved = [name for name in differences(first, last) if "_mean" in name or "_variance" in name]
     if rank_worker.CASES[case][1] == "own":
         assert len(moved) == 4
@@ -69,6 +69,21 @@ def test_parity_ranks_hold_the_same_weights(launched, case):
     else:
         assert differences(first, last) == []
     assert len(differences(first, last)) == len(moved)
+
+
+@pytest.mark.parametrize("mode", ["eager", "static"])
+def test_value_an_infinity_on_one_rank_skips_the_step_on_all(launched, mode):
+    """The last rank's second image is infinite. Without the skip the weights would not be numbers from then on."""
+    out, world = launched
+    first = read(out, "overflow", mode, 0)
+    assert first["skipped"].tolist() == [False, True, False]
+    assert first["scale"].tolist() == [8.0, 4.0, 4.0]
+    weights = [name for name in first if name.startswith("weights:")]
+    assert all(np.isfinite(first[name]).all() for name in weights)
+    for rank in range(1, world):
+        other = read(out, "overflow", mode, rank)
+        for name in ("skipped", "scale", *weights):
+            assert np.array_equal(first[name], other[name]), name
 
 
 def test_value_small_exchanges(launched):
