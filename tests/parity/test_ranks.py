@@ -47,6 +47,15 @@ def test_parity_ranks_are_one_process_with_all_their_images(launched, case):
         assert max(worst.values()) < BOUND, worst
 
 
+def test_parity_ranks_are_one_process_in_float32(launched):
+    """Float32 gradients travel in another way than float64 ones."""
+    out, world = launched
+    dtype, norm = rank_worker.CASES["sync32"]
+    alone = rank_worker.eager_case(norm, dtype, 0, world, world * rank_worker.BATCH, Exchange())
+    worst = relative(read(out, "sync32", "eager", 0), alone)
+    assert max(worst.values()) < 2e-4, worst
+
+
 @pytest.mark.parametrize("case", rank_worker.CASES)
 def test_parity_both_modes_have_equal_bits_on_every_rank(launched, case):
     out, world = launched
