@@ -73,3 +73,8 @@ def test_smoke_one_row(tmp_path):
     assert cells[:3] == ["`fastscnn_cityscapes_1024x1024_160k`", "FastSCNN", "1.44"]
     assert all(re.fullmatch(r"\d+(\.\d+)?", cell) for cell in cells[2:])
     assert all(float(cells[i]) > 50 for i in (5, 7)), "MiB"
+
+
+def test_value_the_page_has_every_recipe():
+    page = (model_table.ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(.+?)` \|", page, re.MULTILINE) == list(model_table.recipes(()))
