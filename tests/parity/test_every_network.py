@@ -20,6 +20,7 @@ CORE = {
 #: What ``make parity-oldest`` climbs with.
 OLDEST = {"NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet"), "NHWC": ("DeepLabV3P",)}
 STEPS = 20
+LARGE = ("AttentionUNet", "U2Net", "UNet3Plus")  #: full-size features of many channels: half as many steps
 
 
 def _every_network():
@@ -40,7 +41,8 @@ def images(tmp_path_factory):
 @pytest.mark.parametrize(("name", "layout"), _every_network())
 def test_parity_every_rung(images, name, layout):
     run = tiny_run(name, images, layout)
-    ladder = Ladder(Both(run, run), steps=STEPS, output_ops=("none",))
+    steps = STEPS // 2 if name in LARGE else STEPS
+    ladder = Ladder(Both(run, run), steps=steps, output_ops=("none",))
     rungs = {}
     for rung in ladder.climb():
         if rung.name == "layers, evaluation":
@@ -51,10 +53,13 @@ def test_parity_every_rung(images, name, layout):
     assert all(rung.comparisons for rung in rungs.values()), "a rung without a comparison shows nothing"
     _compared_everything(ladder, rungs, ZOO[name].unused)
     assert np.isfinite(ladder.losses.eager).all()
-    assert len(ladder.losses.eager) == len(ladder.losses.static) == STEPS
+    assert len(ladder.losses.eager) == len(ladder.losses.static) == steps
     end = ladder.pair.eager.state().model
-    moved = [key for key in start if not np.array_equal(start[key], end[key])]
-    assert len(moved) > 0.9 * len(start), "the steps moved almost nothing"
+    leaves = [(key, layer) for key, layer in ladder.pair.eager.network.named_sublayers() if not layer.sublayers()]
+    frozen = tuple(f"{key}." for key, layer in leaves if layer.parameters() and not _is_trained(layer))
+    read = [key for key in start if not key.startswith(frozen)]
+    moved = [key for key in read if not np.array_equal(start[key], end[key])]
+    assert len(moved) > 0.9 * len(read), "the steps moved almost nothing"
 
 
 def _compared_everything(ladder, rungs, unused):
