@@ -80,11 +80,20 @@ class TrainData:
         run: the run; its ``train_data`` and ``reader`` sections are used.
         seed: of the order and of every random transform.
         batch_size: images per step and rank.
+        dataset: the one of ``train_data`` where it has been built already.
         rank, world: this process among all; each reads its own share of every global batch.
     """
 
-    def __init__(self, run: RunConfig, seed: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
-        self.dataset = build_dataset(run.train_data, "train_dataset")
+    def __init__(
+        self,
+        run: RunConfig,
+        seed: int,
+        batch_size: int,
+        rank: int = 0,
+        world: int = 1,
+        dataset: SegmentationDataset | None = None,
+    ) -> None:
+        self.dataset = dataset or build_dataset(run.train_data, "train_dataset")
         transforms = build_transforms(run.train_data.transforms, run.train_data.to_rgb)
         self.source = SampleSource(self.dataset, transforms, seed)
         self.sampler = TrainSampler(len(self.dataset), batch_size, seed, rank=rank, world=world)
@@ -125,11 +134,14 @@ class EvalData:
     Args:
         run: the run; its ``val_data`` and ``reader`` sections are used.
         rank, world: this process among all; over all of them every image comes once.
+        dataset: the one of ``val_data`` where it has been built already.
     """
 
-    def __init__(self, run: RunConfig, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, run: RunConfig, rank: int = 0, world: int = 1, dataset: SegmentationDataset | None = None
+    ) -> None:
         self.rank, self.world = rank, world
-        self.dataset = build_dataset(run.val_data, "val_dataset")
+        self.dataset = dataset or build_dataset(run.val_data, "val_dataset")
         transforms = inference_transforms(run.val_data, "val_dataset")
         self.source = SampleSource(self.dataset, ImageOnly(transforms), seed=0)
         self.reader = run.reader

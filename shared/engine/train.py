@@ -15,6 +15,7 @@ from pathlib import Path
 from shared.config.printing import config_to_dict
 from shared.config.run_config import RunConfig
 from shared.config.solver import reads_edges
+from shared.datasets.base import SegmentationDataset
 from shared.engine.checkpoint import (
     Progress,
     ensure_writable,
@@ -90,9 +91,9 @@ def _train(run: RunConfig, mode: Mode, ranks: Ranks, batch_size: int) -> Path:
     compare(ranks, config_facts(run, mode.name, mode.versions))
     resumed, state, progress = _starting_point(run, save_dir, ranks)
     seed = progress.extra["seed"]
-    _preflight(run, ranks)
-    data = TrainData(run, seed, batch_size, ranks.rank, ranks.world)
-    eval_data = EvalData(run, ranks.rank, ranks.world) if run.train.do_eval else None
+    listed = _preflight(run, ranks)
+    data = TrainData(run, seed, batch_size, ranks.rank, ranks.world, listed.get(TRAIN))
+    eval_data = EvalData(run, ranks.rank, ranks.world, listed.get(VAL)) if run.train.do_eval else None
     datasets = {"train_dataset": data.dataset, **({"val_dataset": eval_data.dataset} if eval_data else {})}
     compare(ranks, {k: v for name, dataset in datasets.items() for k, v in file_facts(dataset, name).items()})
     cadence = _cadence(run, data.sampler.iters_per_epoch)
@@ -159,14 +160,19 @@ def _open_records(
     return RunRecords(save_dir, vdl_dir, progress.iteration)
 
 
-def _preflight(run: RunConfig, ranks: Ranks) -> None:
-    """A quick look at the data, before anything is built or written; DataError with everything that is wrong."""
+def _preflight(run: RunConfig, ranks: Ranks) -> dict[str, SegmentationDataset]:
+    """A quick look at the data, before anything is built or written; DataError with everything that is wrong.
+
+    Returns:
+        the data sets by section, so that they are listed once.
+    """
     if run.train_data is None or (run.train.do_eval and run.val_data is None):
-        return  # TrainData and EvalData say so
+        return {}  # TrainData and EvalData say so
     report = inspect(run, (TRAIN, VAL) if run.train.do_eval else (TRAIN,), most=SAMPLED, cards=ranks.world)
     if report.warnings and ranks.rank == WRITER:
         logger.warning("the data:\n%s", "\n".join(grouped(report.warnings)))
     report.raise_errors()
+    return report.datasets
 
 
 def _seed(run: RunConfig, progress: Progress) -> int:

@@ -20,7 +20,6 @@ CORE = {
 #: What ``make parity-oldest`` climbs with.
 OLDEST = {"NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet"), "NHWC": ("DeepLabV3P",)}
 STEPS = 20
-LARGE = ("AttentionUNet", "U2Net", "UNet3Plus")  #: full-size features of many channels: half as many steps
 
 
 def _every_network():
@@ -41,8 +40,7 @@ def images(tmp_path_factory):
 @pytest.mark.parametrize(("name", "layout"), _every_network())
 def test_parity_every_rung(images, name, layout):
     run = tiny_run(name, images, layout)
-    steps = STEPS // 2 if name in LARGE else STEPS
-    ladder = Ladder(Both(run, run), steps=steps, output_ops=("none",))
+    ladder = Ladder(Both(run, run), steps=STEPS, output_ops=("none",))
     rungs = {}
     for rung in ladder.climb():
         if rung.name == "layers, evaluation":
@@ -53,7 +51,7 @@ def test_parity_every_rung(images, name, layout):
     assert all(rung.comparisons for rung in rungs.values()), "a rung without a comparison shows nothing"
     _compared_everything(ladder, rungs, ZOO[name].unused)
     assert np.isfinite(ladder.losses.eager).all()
-    assert len(ladder.losses.eager) == len(ladder.losses.static) == steps
+    assert len(ladder.losses.eager) == len(ladder.losses.static) == STEPS
     end = ladder.pair.eager.state().model
     leaves = [(key, layer) for key, layer in ladder.pair.eager.network.named_sublayers() if not layer.sublayers()]
     frozen = tuple(f"{key}." for key, layer in leaves if layer.parameters() and not _is_trained(layer))
