@@ -114,9 +114,10 @@ def build_train_program(
         fetches = _averaged(exchange, [total, *terms])
         pairs, skipped = _apply(optimizer, pairs, scaler, scaling)
         fetches += [] if skipped is None else [skipped]
-        structured = {name: key for key, name in trainable_names(network).items()}
+        model, trainable = _model_names(network), trainable_names(network)
+        structured = {name: key for key, name in trainable.items()}
         names = ProgramNames(
-            model=_model_names(network),
+            model=model,
             optimizer={
                 f"{accumulator}/{structured[parameter]}": variable.name
                 for accumulator, by_parameter in optimizer._accumulators.items()
@@ -124,7 +125,7 @@ def build_train_program(
             },
             learning_rate=optimizer._global_learning_rate().name,
             scaler={} if scaling is None else {name: value.name for name, value in scaling._asdict().items()},
-            statistics={k: v for k, v in _model_names(network).items() if k not in trainable_names(network)},
+            statistics={key: name for key, name in model.items() if key not in trainable},
         )
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
     return TrainProgram(main, startup, fetches, gradients, names)
