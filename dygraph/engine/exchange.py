@@ -39,10 +39,10 @@ class Exchange:
         averaged: list[Tensor | None] = [None] * len(gradients)
         for bucket in buckets([(str(g.dtype), _bytes_of(g)) for g in gradients], self.bucket_bytes):
             members = [gradients[i] for i in bucket]
-            flat = self.mean(paddle.concat([g.reshape([-1]) for g in members]))
+            flat = self.mean(paddle.concat([_flat(g) for g in members]))
             parts = paddle.split(flat, [math.prod(g.shape) for g in members]) if len(members) > 1 else [flat]
             for place, part, member in zip(bucket, parts, members):
-                averaged[place] = part.reshape(list(member.shape))
+                averaged[place] = part if part.shape == member.shape else part.reshape(list(member.shape))
         return averaged
 
     def mean(self, x: Tensor) -> Tensor:
@@ -77,6 +77,11 @@ def buckets(tensors: Sequence[tuple[str, int]], most_bytes: int) -> list[list[in
         bucket.append(place)
         open_bucket[dtype] = (bucket, used + size)
     return filled
+
+
+def _flat(x: Tensor) -> Tensor:
+    """``[L]``; two of three gradients are it already, and a program is the quicker to prepare the fewer operators."""
+    return x if len(x.shape) == 1 else x.flatten()
 
 
 def _bytes_of(x: Tensor) -> int:
