@@ -7,7 +7,6 @@ Both modes write the same three files: ``<model>.json`` (the Program), ``<params
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +84,11 @@ class InferenceNetwork(paddle.nn.Layer):
 
     def forward(self, image: paddle.Tensor) -> paddle.Tensor:
         """``[N, 3, H, W]`` normalised -> what ``output_op`` says."""
+        return self._traced_as_it_stands(image)
+
+    @paddle.jit.not_to_static
+    def _traced_as_it_stands(self, image: paddle.Tensor) -> paddle.Tensor:
+        """No Python below here is rewritten when tracing: none of it depends on a tensor's values."""
         logits = self.network(image)[0]
         if self.output_op == "argmax":
             return paddle.argmax(logits, axis=1, dtype="int32")
@@ -115,13 +119,9 @@ class ExportedPredictor:
 
 
 def export_eager(network: paddle.nn.Layer, spec: ExportSpec) -> None:
-    """Trace an eager network and write Program and weights.
-
-    The networks are traced as they stand: their Python holds no control flow that depends on a tensor's values.
-    """
+    """Trace an eager network and write Program and weights."""
     whole = InferenceNetwork(network, spec.output_op)
     whole.eval()
-    paddle.jit.ignore_module([module for name, module in sys.modules.items() if name.startswith("dygraph.")])
     signature = [paddle.static.InputSpec(list(spec.input_shape), "float32", "image")]
     traced = paddle.jit.to_static(whole, input_spec=signature, full_graph=True)
     paddle.jit.save(traced, str(spec.save_dir / spec.model_name))
