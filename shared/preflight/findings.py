@@ -25,6 +25,7 @@ CAUSES: Mapping[str, str] = {
     "one-based": "class ids that count from 1",
     "interpolated": "labels blurred by interpolation or JPEG",
     "values": "label values that are no class",
+    "transform": "images that a transform fails on",
     "few": "too few images",
     "absent": "classes that do not occur",
     "twice": "the same image in training and in validation",

@@ -23,6 +23,9 @@ class Plain:
         label = np.full((5, 8), index % 256, np.uint8)
         return Sample(image, label, f"{epoch}/{index}.png", [("resize", (index, 9))])
 
+    def name(self, index: int) -> str:
+        return f"{index}.png"
+
 
 class Large(Plain):
     """About 6 MB a sample."""

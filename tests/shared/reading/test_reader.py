@@ -6,6 +6,7 @@ import ast
 import itertools
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -187,6 +188,9 @@ def test_error_dead_worker_is_named_and_never_waited_for(how, words, workers):
     ):
         list(reader)
     assert f"a worker process of the reader {words}" in str(caught.value)
+    (files,) = re.findall(r" while it read one of ([^;]*); look at these files", str(caught.value))
+    assert "5.png" in files.split(", ")
+    assert len(files.split(", ")) <= workers
     assert time.monotonic() - began < 20
 
 
