@@ -15,6 +15,7 @@ from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import as_float
 from dygraph.engine.precision import FULL, Precision
+from dygraph.engine.static_mode import static_mode
 from legacy.pdseg.program import (
     InferenceProgram,
     LossBuilder,
@@ -22,7 +23,6 @@ from legacy.pdseg.program import (
     TrainProgram,
     build_inference_program,
     build_train_program,
-    static_mode,
 )
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult

@@ -36,6 +36,15 @@ class ImageOnly:
         sample.label = label
 
 
+def fixed_size_hw(config: DatasetConfig) -> tuple[int, int] | None:
+    """(height, width) to which the last crop, padding or resize of a section brings every image; None without one."""
+    for step in reversed(config.transforms):
+        size = step.args.get("crop_size", step.args.get("target_size"))
+        if isinstance(size, (list, tuple)) and len(size) == 2:
+            return int(size[1]), int(size[0])
+    return None
+
+
 def build_dataset(config: DatasetConfig | None, name: str) -> SegmentationDataset:
     """The data set of one section; ``name`` (``train_dataset``, ``val_dataset``) is for the message."""
     if config is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from shared.config.run_config import EvalConfig, RunConfig
+from shared.engine.data import fixed_size_hw
 from shared.errors import RunFailedError
 
 logger = logging.getLogger(__name__)
@@ -28,11 +29,8 @@ def fallback_window(run: RunConfig) -> tuple[int, int]:
     """(height, width) of the windows: those of the config, else the training's crop, else 512x512."""
     if run.evaluation.crop_hw is not None:
         return run.evaluation.crop_hw
-    for step in run.train_data.transforms[::-1] if run.train_data is not None else ():
-        size = step.args.get("crop_size")
-        if isinstance(size, (list, tuple)) and len(size) == 2:
-            return int(size[1]), int(size[0])
-    return DEFAULT_WINDOW_HW
+    fixed = None if run.train_data is None else fixed_size_hw(run.train_data)
+    return fixed or DEFAULT_WINDOW_HW
 
 
 class MemoryGuard:

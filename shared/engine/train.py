@@ -47,6 +47,7 @@ class Mode:
         versions: of this toolkit and of Paddle, for the checkpoint.
         precision: what the steps compute in, for the run plan.
         world: number of processes of this run.
+        head_problems: sentences about losses that do not fit the network, found without computing anything.
         connect: called once, when the config was found in order: meets the other processes.
     """
 
@@ -57,6 +58,7 @@ class Mode:
     precision: str = "float32"
     world: int = 1
     connect: Callable[[], Ranks] = Alone
+    head_problems: Callable[[RunConfig], Sequence[str]] | None = None
 
 
 def train(run: RunConfig, mode: Mode) -> Path:
@@ -83,7 +85,7 @@ def _train(run: RunConfig, mode: Mode, ranks: Ranks, batch_size: int) -> Path:
     compare(ranks, config_facts(run, mode.name, mode.versions))
     resumed, state, progress, changes = _starting_point(run, save_dir, ranks)
     seed = progress.extra["seed"]
-    listed = _preflight(run, ranks)
+    listed = _preflight(run, mode, ranks)
     data = TrainData(run, seed, batch_size, ranks.rank, ranks.world, listed.get(TRAIN))
     eval_data = EvalData(run, ranks.rank, ranks.world, listed.get(VAL)) if run.train.do_eval else None
     datasets = {"train_dataset": data.dataset, **({"val_dataset": eval_data.dataset} if eval_data else {})}
@@ -160,15 +162,21 @@ def _open_records(
     return RunRecords(save_dir, vdl_dir, progress.iteration, evaluates_again)
 
 
-def _preflight(run: RunConfig, ranks: Ranks) -> dict[str, SegmentationDataset]:
-    """A quick look at the data, before anything is built or written; DataError with everything that is wrong.
+def _preflight(run: RunConfig, mode: Mode, ranks: Ranks) -> dict[str, SegmentationDataset]:
+    """A quick look at data and losses, before anything is built or written; DataError with everything that is wrong.
 
     Returns:
         the data sets by section, so that they are listed once.
     """
     if run.train_data is None or (run.train.do_eval and run.val_data is None):
         return {}  # TrainData and EvalData say so
-    report = inspect(run, (TRAIN, VAL) if run.train.do_eval else (TRAIN,), most=SAMPLED, cards=ranks.world)
+    report = inspect(
+        run,
+        (TRAIN, VAL) if run.train.do_eval else (TRAIN,),
+        most=SAMPLED,
+        cards=ranks.world,
+        head_problems=mode.head_problems,
+    )
     if report.warnings and ranks.rank == WRITER:
         logger.warning("the data:\n%s", "\n".join(grouped(report.warnings)))
     report.raise_errors()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from shared.datasets.base import Record, SegmentationDataset
 from shared.engine.data import build_dataset
 from shared.errors import DataError, EntriesError
 from shared.preflight.entries import Look, class_pixels, look_at_all
-from shared.preflight.findings import Finding, Report, SplitSummary
+from shared.preflight.findings import LOSS, Finding, Report, SplitSummary
 from shared.preflight.splits import images_in_both
 from shared.reading.sampler import TrainSampler
 from shared.registry import DATASETS
@@ -27,8 +27,9 @@ def inspect(
     most: int | None = None,
     show_progress: bool = False,
     cards: int = 1,
+    head_problems: Callable[[RunConfig], Sequence[str]] | None = None,
 ) -> Report:
-    """List the data sets of a run, decode their entries and judge what is there.
+    """List the data sets of a run, decode their entries and judge what is there, and whether losses and network fit.
 
     Args:
         run: whose ``train_data`` and ``val_data`` are looked at.
@@ -37,6 +38,7 @@ def inspect(
             holds of a whole set alone (classes that do not occur) is not judged then. None: every entry.
         show_progress: a bar for each section on stderr.
         cards: processes that share a batch, for the number of images that one needs.
+        head_problems: gives sentences about losses that do not fit the network; None: they are not looked at.
 
     Raises:
         ConfigError: a data set refuses its arguments. What is wrong with data is not raised but reported.
@@ -58,6 +60,8 @@ def inspect(
         names = [str(class_name) for class_name in dataset.class_names]
         report.splits[name] = SplitSummary(len(dataset), len(records), names, counts.tolist())
         _judge_as_a_whole(name, dataset, records, looks, counts, report)
+    if head_problems is not None:
+        report.findings += [Finding("heads", problem, LOSS) for problem in head_problems(run)]
     if len(report.datasets) == 2:
         _compare(report, None if most is None else _COMPARED)
     return report

@@ -81,6 +81,7 @@ class Probe(Plain):
             {
                 "pid": os.getpid(),
                 "packages": sorted(packages & {"paddle", "dygraph", "legacy", "pytest", "cv2", "shared"}),
+                "reader": sys.modules["shared.reading.worker"].__file__,
                 "main": getattr(sys.modules["__main__"], "__file__", None),
                 "cv2_threads": cv2.getNumThreads(),
                 "omp": os.environ.get("OMP_NUM_THREADS"),

@@ -105,9 +105,7 @@ def test_value_each_file_is_named_once_and_every_time_counts(caplog):
 def test_error_too_many_broken_files():
     broken = BrokenSamples("train_dataset", 30)
     broken.add([(str(n), f"{n}: broken") for n in range(3)])
-    with pytest.raises(
-        RunFailedError, match=r"train_dataset: 4 of 30 samples are broken, more than 10% \(first: 0"
-    ):
+    with pytest.raises(RunFailedError, match=r"train_dataset: 4 of 30 samples are broken, more than 10% \(first: 0"):
         broken.add([("3", "3: broken")])
     assert [too_many(*pair) for pair in ((1, 5), (2, 5), (2, 20), (3, 20))] == [False, True, False, True]
 
