@@ -80,7 +80,17 @@ class StaticPredictor:
 
     def _run(self, program: static.Program, feed: Mapping | None = None, fetches: Sequence = ()) -> list[np.ndarray]:
         with static_mode(), static.scope_guard(self.scope):
-            return self.executor.run(program, feed=feed, fetch_list=list(fetches))
+            try:
+                return self.executor.run(program, feed=feed, fetch_list=list(fetches))
+            except MemoryError:
+                self._forget_what_broke()
+                raise
+
+    def _forget_what_broke(self) -> None:
+        """Give back what a run that ended half-way holds; weights and optimiser state stand in the Scope itself."""
+        self.executor.close()  # first: its prepared Programs point into what is dropped next
+        self.scope.drop_kids()
+        self.executor = static.Executor(self.place)
 
     def _tensor(self, variable: str) -> paddle.base.core.LoDTensor:
         return self.scope.find_var(variable).get_tensor()

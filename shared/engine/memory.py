@@ -14,7 +14,10 @@ from shared.errors import RunFailedError
 logger = logging.getLogger(__name__)
 
 DEFAULT_WINDOW_HW = (512, 512)
-_SHORTAGES = ("resourceexhausted", "out of memory", "bad_alloc", "insufficient memory", "cannot allocate memory")
+_SHORTAGES = (
+    *("resourceexhausted", "out of memory", "bad_alloc", "insufficient memory", "cannot allocate memory"),
+    "failed to map segment",  # a library that is loaded at its first use
+)
 _OVERLAP = 3  # windows overlap by a third
 
 Result = TypeVar("Result")

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from shared.config.run_config import DatasetConfig, RunConfig
+from shared.config.run_config import SKIP, DatasetConfig, RunConfig
 from shared.datasets.base import Record, SegmentationDataset
 from shared.engine.data import build_dataset
 from shared.errors import DataError, EntriesError
 from shared.preflight.entries import Look, class_pixels, look_at_all
 from shared.preflight.findings import LOSS, Finding, Report, SplitSummary
 from shared.preflight.splits import images_in_both
+from shared.reading.broken import too_many
 from shared.reading.sampler import TrainSampler
 from shared.registry import DATASETS
 
@@ -40,6 +41,8 @@ def inspect(
         cards: processes that share a batch, for the number of images that one needs.
         head_problems: gives sentences about losses that do not fit the network; None: they are not looked at.
 
+    An entry that is wrong is an error; with ``on_bad_sample: skip`` a warning, unless there are too many of them.
+
     Raises:
         ConfigError: a data set refuses its arguments. What is wrong with data is not raised but reported.
     """
@@ -55,7 +58,9 @@ def inspect(
             _check_fills_a_batch(run, dataset, cards, report)
         records = _spread(dataset.records, most)
         looks = look_at_all(records, dataset, name, show_progress)
-        report.findings += [Finding(look.error.cause, str(look.error), name) for look in looks if look.error]
+        wrong = [look.error for look in looks if look.error]
+        is_error = run.reader.on_bad_sample != SKIP or too_many(len(wrong), len(records))
+        report.findings += [Finding(error.cause, str(error), name, is_error) for error in wrong]
         counts = class_pixels(looks, dataset)
         names = [str(class_name) for class_name in dataset.class_names]
         report.splits[name] = SplitSummary(len(dataset), len(records), names, counts.tolist())
