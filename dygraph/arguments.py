@@ -23,6 +23,7 @@ CONFIG_KEYS: Mapping[str, str] = {
     "keep_checkpoint_max": "keep_checkpoint_max",
     "num_workers": "num_workers",
     "do_eval": "do_eval",
+    "early_stop_intervals": "early_stop_intervals",
     "log_iters": "log_iters",
     "use_vdl": "use_vdl",
     "data_format": "data_format",
@@ -77,6 +78,9 @@ def train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--save_dir", metavar="DIR", help="where checkpoints and logs go (output)")
     parser.add_argument("--keep_checkpoint_max", type=int, metavar="N", help="newest checkpoints kept (5); 0 keeps all")
     parser.add_argument("--do_eval", action="store_true", help="evaluate at each checkpoint and keep the best")
+    parser.add_argument(
+        "--early_stop_intervals", type=int, metavar="N", help="end after N evaluations without a better mIoU"
+    )
     parser.add_argument("--log_iters", type=int, metavar="N", help="iterations between log lines (10)")
     parser.add_argument("--use_vdl", action="store_true", help="also write VisualDL scalars")
     precision = parser.add_mutually_exclusive_group()

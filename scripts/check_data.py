@@ -25,11 +25,11 @@ def main(argv: Sequence[str]) -> None:
     add_json_flag(parser)
     arguments = parser.parse_args(argv)
     require_paddle()
-    import dygraph.build  # noqa: F401 - fills the registries the config is checked against
+    from dygraph.engine.dry_forward import head_problems  # also fills the registries the config is checked against
 
     run = load_config(arguments)
     if not print_config_if(arguments.print_config, run):
-        check_fully(run, arguments.json)
+        check_fully(run, arguments.json, head_problems)
 
 
 if __name__ == "__main__":

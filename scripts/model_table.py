@@ -67,7 +67,7 @@ def count(model: Component, size_hw: tuple[int, int]) -> dict[str, int]:
     import paddle
 
     from dygraph.build import build_model
-    from legacy.pdseg.program import building
+    from dygraph.engine.static_mode import building
 
     with building() as (main, _):
         network = build_model(model)

@@ -9,6 +9,7 @@ import paddle
 import shared
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place, seed_everything
+from dygraph.engine.dry_forward import head_problems
 from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import describe_precision, make_scaler
 from dygraph.engine.precision import effective_precision
@@ -67,7 +68,8 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
         losses = build_losses(run.losses, run.ignore_index)
         return EagerStepper(network, losses, run.optimizer, precision, scaler, exchange)
 
-    return Mode("eager", make_stepper, notes, VERSIONS, describe_precision(precision, scaler), world, connect_ranks)
+    words = describe_precision(precision, scaler)
+    return Mode("eager", make_stepper, notes, VERSIONS, words, world, connect_ranks, head_problems)
 
 
 def launched_world(place: paddle.CPUPlace | paddle.CUDAPlace) -> int:

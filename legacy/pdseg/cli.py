@@ -156,8 +156,9 @@ def check(argv: Sequence[str]) -> None:
     add_json_flag(parser)
     arguments = parser.parse_args(argv)
     require_paddle()
+    from dygraph.engine.dry_forward import head_problems
     from shared.commands.check import check_fully
 
     run = _load(arguments)
     if not print_config_if(arguments.print_config, run):
-        check_fully(run, arguments.json)
+        check_fully(run, arguments.json, head_problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from paddle import static
 
 from dygraph.engine.export import ExportSpec, InferenceNetwork
-from legacy.pdseg.program import building, static_mode
+from dygraph.engine.static_mode import building, static_mode
 from legacy.pdseg.stepper import StaticPredictor
 
 

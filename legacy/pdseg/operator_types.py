@@ -17,7 +17,8 @@ from paddle import static
 
 from dygraph.engine.operator_calls import FLOATS, LOW_TYPES, OperatorCall, Recorder, tensors, watched
 from dygraph.engine.precision import Precision, forward
-from legacy.pdseg.program import NetworkBuilder, building
+from dygraph.engine.static_mode import building
+from legacy.pdseg.program import NetworkBuilder
 
 _REFUSED = re.compile(r"Check data type error for op: (\w+), input: \w+, \w+\.dtype: (\w+)")
 

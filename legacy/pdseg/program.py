@@ -7,8 +7,7 @@ them and one Scope holds the weights once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,22 +19,11 @@ from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import LossScaler, ScalerVariables
 from dygraph.engine.optimizer import build_optimizer, trainable_names
 from dygraph.engine.precision import FULL, Precision, forward
+from dygraph.engine.static_mode import building
 from shared.config.run_config import OptimizerConfig
 
 NetworkBuilder = Callable[[], paddle.nn.Layer]
 LossBuilder = Callable[[], Sequence[paddle.nn.Layer]]
-
-
-@contextmanager
-def static_mode() -> Iterator[None]:
-    """Static-graph mode for the body, and whatever was before it afterwards."""
-    was_eager = paddle.in_dynamic_mode()
-    paddle.enable_static()
-    try:
-        yield
-    finally:
-        if was_eager:
-            paddle.disable_static()
 
 
 @dataclass(frozen=True)
@@ -77,14 +65,6 @@ class InferenceProgram:
     logits: paddle.pir.Value
     class_ids: paddle.pir.Value
     names: ProgramNames
-
-
-@contextmanager
-def building() -> Iterator[tuple[static.Program, static.Program]]:
-    """A new main and startup Program to build in, under a fresh name guard."""
-    main, startup = static.Program(), static.Program()
-    with static_mode(), static.program_guard(main, startup), paddle.utils.unique_name.guard():
-        yield main, startup
 
 
 def build_train_program(

@@ -9,6 +9,7 @@ import paddle
 
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import choose_place
+from dygraph.engine.dry_forward import head_problems
 from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import describe_precision, make_scaler
 from dygraph.engine.precision import effective_precision
@@ -61,7 +62,8 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             "synchronised batch norm on CPUs: Paddle takes minutes to prepare such a program, for a deep network very "
             "many; TRAIN.SYNC_BATCH_NORM False (sync_bn: false) leaves it away",
         ]
-    return Mode("static", make_stepper, notes, VERSIONS, describe_precision(precision, scaler), world, connect_ranks)
+    words = describe_precision(precision, scaler)
+    return Mode("static", make_stepper, notes, VERSIONS, words, world, connect_ranks, head_problems)
 
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> StaticPredictor:

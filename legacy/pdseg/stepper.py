@@ -15,6 +15,7 @@ from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import as_float
 from dygraph.engine.precision import FULL, Precision
+from dygraph.engine.static_mode import static_mode
 from legacy.pdseg.program import (
     InferenceProgram,
     LossBuilder,
@@ -22,7 +23,6 @@ from legacy.pdseg.program import (
     TrainProgram,
     build_inference_program,
     build_train_program,
-    static_mode,
 )
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
@@ -80,7 +80,17 @@ class StaticPredictor:
 
     def _run(self, program: static.Program, feed: Mapping | None = None, fetches: Sequence = ()) -> list[np.ndarray]:
         with static_mode(), static.scope_guard(self.scope):
-            return self.executor.run(program, feed=feed, fetch_list=list(fetches))
+            try:
+                return self.executor.run(program, feed=feed, fetch_list=list(fetches))
+            except MemoryError:
+                self._forget_what_broke()
+                raise
+
+    def _forget_what_broke(self) -> None:
+        """Give back what a run that ended half-way holds; weights and optimiser state stand in the Scope itself."""
+        self.executor.close()  # first: its prepared Programs point into what is dropped next
+        self.scope.drop_kids()
+        self.executor = static.Executor(self.place)
 
     def _tensor(self, variable: str) -> paddle.base.core.LoDTensor:
         return self.scope.find_var(variable).get_tensor()

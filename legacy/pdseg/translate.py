@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from yacs.config import CfgNode
@@ -110,6 +111,7 @@ def _train(cfg: CfgNode, flags: Mapping[str, Any]) -> TrainConfig:
         "seed": section.SEED,
         "deterministic": section.DETERMINISTIC,
         "sync_bn": section.SYNC_BATCH_NORM,
+        "early_stop_intervals": section.EARLY_STOP_INTERVALS,
     }
     return TrainConfig(**{**fields, **flags})
 
@@ -141,7 +143,8 @@ def reader_kind(use_mpio: bool) -> str:
 
 
 def _reader(cfg: CfgNode, use_mpio: bool) -> ReaderConfig:
-    return reader_config(cfg.DATALOADER.NUM_WORKERS, cfg.DATALOADER.BUF_SIZE, use_mpio)
+    section = cfg.DATALOADER
+    return replace(reader_config(section.NUM_WORKERS, section.BUF_SIZE, use_mpio), on_bad_sample=section.ON_BAD_SAMPLE)
 
 
 def reader_config(workers: int, buffered: int, use_mpio: bool) -> ReaderConfig:

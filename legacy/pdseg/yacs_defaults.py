@@ -14,6 +14,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from legacy.pdseg.yacs_values import Kind, boolean, choice, either, integer, number, optional, sequence, size, text
+from shared.config.run_config import ON_BAD_SAMPLE, STOP
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ _COMMANDS = {
     "TRAIN.RESUME_MODEL_DIR": Option("", text()),
     "TRAIN.SYNC_BATCH_NORM": Option(False, boolean()),
     "TRAIN.SNAPSHOT_EPOCH": Option(10, integer(1)),
+    "TRAIN.EARLY_STOP_INTERVALS": Option(None, optional(integer(1))),  # evaluations without a better mIoU
     "TRAIN.SEED": Option(None, optional(integer(0))),
     "TRAIN.DETERMINISTIC": Option(False, boolean()),
     "TEST.TEST_MODEL": Option("", text()),
@@ -173,6 +175,7 @@ _COMMANDS = {
     "FREEZE.SAVE_DIR": Option("freeze_model", text(empty=False)),
     "DATALOADER.NUM_WORKERS": Option(8, integer(0)),
     "DATALOADER.BUF_SIZE": Option(256, integer(1)),
+    "DATALOADER.ON_BAD_SAMPLE": Option(STOP, choice(*ON_BAD_SAMPLE)),
 }
 
 #: Every option by its dotted key.

@@ -11,8 +11,8 @@ import numpy as np
 import paddle
 from paddle import nn, static
 
+from dygraph.engine.static_mode import building
 from dygraph.engine.stepper import EagerStepper, set_weights
-from legacy.pdseg.program import building
 from legacy.pdseg.stepper import StaticStepper
 from scripts.ladder.bits import Both, Comparison, compare, incomparable
 from scripts.ladder.steps import restore_static

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shared.config.run_config import RunConfig
@@ -22,18 +23,24 @@ def add_json_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", default=None, metavar="FILE", help="write every finding as JSON; - prints it instead")
 
 
-def check_fully(run: RunConfig, json_path: str | None = None) -> None:
-    """Look at every file of both data sets; print how often each class occurs, and the warnings.
+def check_fully(
+    run: RunConfig,
+    json_path: str | None = None,
+    head_problems: Callable[[RunConfig], Sequence[str]] | None = None,
+) -> None:
+    """Look at every file of both data sets, and whether the losses fit the network; print how often each class occurs,
+    and the warnings.
 
     Args:
         json_path: write the whole report there as JSON too; ``-`` prints it in place of the text.
+        head_problems: gives sentences about losses that do not fit the network.
 
     Raises:
         DataError: with every finding.
     """
     if json_path not in (None, "-"):
         ensure_writable(Path(json_path).parent)
-    report = inspect(run, show_progress=sys.stderr.isatty())
+    report = inspect(run, show_progress=sys.stderr.isatty(), head_problems=head_problems)
     if json_path is not None:
         _write(report, json_path)
     if json_path != "-":

@@ -14,6 +14,7 @@ from shared.datasets.files import IMAGE_SUFFIXES
 from shared.datasets.list_file import read_list
 from shared.engine.checkpoint import ensure_writable
 from shared.engine.data import build_dataset, inference_section, inference_transforms
+from shared.engine.memory import MemoryGuard, fallback_window
 from shared.engine.predict import Prediction, predict
 from shared.engine.stepper import Predictor
 from shared.errors import DataError
@@ -55,6 +56,7 @@ def predict_command(
         palette,
         save_probabilities,
         show_progress=sys.stderr.isatty(),
+        guard=MemoryGuard(fallback_window(run)),
     )
     print(
         f"{result.written} predictions in {save_dir}" + (f", {len(result.skipped)} skipped" if result.skipped else "")

@@ -27,6 +27,11 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] 
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except MemoryError as error:
+        story = " ".join(str(error).split())[-300:]
+        cure = "lower the batch size, the crop or the number of workers"
+        print(f"error: the memory does not suffice ({story}); {cure}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)

@@ -11,6 +11,7 @@ from shared.config.run_config import RunConfig
 from shared.engine.checkpoint import ensure_writable, stored_score
 from shared.engine.data import EvalData
 from shared.engine.evaluate import Evaluation, evaluate
+from shared.engine.memory import MemoryGuard, fallback_window
 from shared.engine.stepper import Predictor
 from shared.metrics.report import confusion_picture, format_table, save_json
 
@@ -36,11 +37,15 @@ def validate(run: RunConfig, make_predictor: Callable[[], Predictor], weights: s
             run.ignore_index,
             total=len(data),
             show_progress=sys.stderr.isatty(),
+            guard=MemoryGuard(fallback_window(run)),
+            broken=data.broken,
         )
     names = data.dataset.class_names
     print(format_table(result.scores, names))
     stored = stored_score(Path(weights))
     beside = f" (stored with the checkpoint: {stored:.4f})" if stored is not None else ""
+    if result.left_out:
+        print(f"{result.left_out} images could not be read and are left out")
     print(
         f"images {result.images}, mIoU {result.scores.miou:.4f}{beside}, "
         f"pixel accuracy {result.scores.pixel_accuracy:.4f}, kappa {result.scores.kappa:.4f}, "

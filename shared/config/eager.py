@@ -15,7 +15,16 @@ from shared.config.data_sections import (
 )
 from shared.config.learning_rate import read_schedule
 from shared.config.overrides import apply_overrides, parse_opts
-from shared.config.run_config import Component, LossTerm, PrecisionConfig, ReaderConfig, RunConfig, TrainConfig
+from shared.config.run_config import (
+    ON_BAD_SAMPLE,
+    STOP,
+    Component,
+    LossTerm,
+    PrecisionConfig,
+    ReaderConfig,
+    RunConfig,
+    TrainConfig,
+)
 from shared.config.section import Findings, Section
 from shared.config.solver import read_losses, read_optimizer, reads_edges
 from shared.config.yaml_file import ConfigTree, load_config_file, origin_of
@@ -166,6 +175,7 @@ def _read_train(top: Section) -> TrainConfig:
         save_interval_epochs=top.take("save_interval_epochs", "int | None", None, at_least=1),
         keep_checkpoint_max=top.take("keep_checkpoint_max", "int", 5, at_least=0),
         do_eval=top.take("do_eval", "bool", False),
+        early_stop_intervals=top.take("early_stop_intervals", "int | None", None, at_least=1),
         save_dir=top.take("save_dir", "str", "output"),
         resume_from=top.take("resume_model", "str | None", None),
         weights=top.take("weights", "str | None", None),
@@ -184,11 +194,12 @@ def _read_reader(top: Section) -> ReaderConfig:
     default = "process" if workers else "inline"
     kind = section.take("kind", "str", default, one_of=("inline", "thread", "process"))
     prefetch = section.take("prefetch", "int", 2, at_least=1)
+    on_bad_sample = top.take("on_bad_sample", "str", STOP, one_of=ON_BAD_SAMPLE)
     section.finish("reader")
     if (kind == "inline") != (workers == 0):
         needed = "no worker; set num_workers: 0" if kind == "inline" else "workers; set num_workers"
         section.problem("kind", f"{kind} needs {needed} (num_workers is {workers})")
-    return ReaderConfig(kind, workers, prefetch)
+    return ReaderConfig(kind, workers, prefetch, on_bad_sample)
 
 
 def _read_precision(top: Section) -> PrecisionConfig:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+STOP, SKIP = ON_BAD_SAMPLE = ("stop", "skip")
+
 
 @dataclass(frozen=True)
 class Component:
@@ -123,6 +125,7 @@ class ReaderConfig:
     kind: str = "inline"
     workers: int = 0
     prefetch: int = 2  # batches kept ready per worker
+    on_bad_sample: str = STOP  # stop | skip: what a sample that breaks during the run does to it
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ class TrainConfig:
     save_interval_epochs: int | None = None
     keep_checkpoint_max: int = 5
     do_eval: bool = False
+    early_stop_intervals: int | None = None  # evaluations without a better mIoU after which the run ends
     save_dir: str = "output"
     resume_from: str | None = None
     weights: str | None = None  # whole-network weights to begin from (path or URL)

@@ -17,6 +17,7 @@ import yaml
 
 from shared.errors import ConfigError
 
+MAX_CHARACTERS, MAX_VALUES, MAX_DEPTH = 2**20, 100_000, 64
 BASE_KEY = "_base_"
 INHERITED_KEY = "_inherited_"
 
@@ -68,9 +69,15 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """YAML text to plain values; ConfigError carries ``source``, line and column of a mistake."""
+    """YAML text to plain values; ConfigError carries ``source``, line and column of a mistake.
+
+    Aliases may make few words mean many values, or a value contain itself: what would come to more than 100,000 values
+    or be nested more than 64 deep is refused.
+    """
     try:
-        return yaml.load(text, Loader=_Loader)
+        values = yaml.load(text, Loader=_Loader)
+    except RecursionError:
+        raise ConfigError(f"is nested more than {MAX_DEPTH} deep; a config is not", source) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -79,6 +86,21 @@ def parse_yaml(text: str, source: str) -> Any:
         raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}", source) from None
     except ValueError as error:  # a value YAML promises but Python refuses, such as the date 2024-99-99
         raise ConfigError(f"not valid YAML: {error}", source) from None
+    _check_extent(values, source)
+    return values
+
+
+def _check_extent(values: Any, source: str) -> None:
+    left, count = [(values, 0)], 0
+    while left:
+        value, depth = left.pop()
+        count += 1
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"is nested more than {MAX_DEPTH} deep; a config is not", source)
+        if count > MAX_VALUES:
+            raise ConfigError(f"comes to more than {MAX_VALUES} values (aliases count each time)", source)
+        if isinstance(value, (dict, list, tuple, set)):
+            left += [(entry, depth + 1) for entry in (value.values() if isinstance(value, dict) else value)]
 
 
 def load_config_file(path: str) -> ConfigTree:
@@ -116,12 +138,15 @@ def _load(path: str, parents: tuple[str, ...]) -> ConfigTree:
 def _read(path: str, parents: Sequence[str]) -> str:
     try:
         with open(path, encoding="utf-8") as file:
-            return file.read()
+            text = file.read(MAX_CHARACTERS + 1)
     except UnicodeDecodeError as error:
         raise ConfigError(f"the file is not UTF-8 text (byte {error.start}); save it as UTF-8", path) from None
     except OSError as error:
         named = f"; it is the {BASE_KEY} of {os.path.basename(parents[-1])}" if parents else ""
         raise ConfigError(f"cannot read the config file: {error.strerror}{named}", path) from None
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(f"has more than {MAX_CHARACTERS} characters; a config has a few thousand", path)
+    return text
 
 
 def origins_of(values: Mapping[str, Any], source: str, prefix: str = "") -> dict[str, str]:

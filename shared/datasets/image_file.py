@@ -1,4 +1,5 @@
-"""The bytes of an image file, checked before any decoder sees them: present, complete and of a sane size.
+"""The bytes of an image file, checked before any decoder sees them: present, complete, of a known format, one picture
+and of a sane size.
 
 OpenCV releases differ in what they make of a truncated file (some return the upper part and a warning), so this does
 not rely on them.
@@ -7,7 +8,10 @@ not rely on them.
 from __future__ import annotations
 
 import io
+import os
+import stat
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
@@ -15,10 +19,15 @@ from PIL import Image, UnidentifiedImageError
 from shared.errors import DataError
 
 MAX_PIXELS = 2**28
+MAX_BYTES = 2**31
+#: What is read. Decoders of other formats may run programs (PostScript) and have bounds of their own, or none.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
 _JPEG_END = b"\xff\xd9"
 _EXIF_ORIENTATION = 0x0112
+#: What Pillow raises on damaged files; UnidentifiedImageError is an OSError.
+_DAMAGED = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class ImageFile:
 
     Attributes:
         data: the file's bytes.
-        format: ``PNG``, ``JPEG`` or Pillow's name; empty where only OpenCV may know the format.
+        format: one of :data:`FORMATS`.
         png_type: PNG's (bit depth, colour type), None for other formats.
     """
 
@@ -38,7 +47,7 @@ class ImageFile:
 
 
 def open_image_file(path: str, origin: str = "") -> ImageFile:
-    """Read a file whole and check that it is an image, is not cut off and has at most 2**28 pixels.
+    """Read a file whole and check that it is one image of a known format, not cut off and of at most 2**28 pixels.
 
     Args:
         path: any file name the system can open, non-ASCII letters included.
@@ -48,6 +57,7 @@ def open_image_file(path: str, origin: str = "") -> ImageFile:
         DataError: names the file and what is wrong with it.
     """
     try:
+        _check_kind(path, os.stat(path))
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
@@ -62,6 +72,23 @@ def open_image_file(path: str, origin: str = "") -> ImageFile:
     return _open_other(path, data)
 
 
+def _check_kind(path: str, status: os.stat_result) -> None:
+    """A pipe would be waited for, and a device read, for ever."""
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
+        raise DataError(f"{path}: is {kind}, expected a file; correct the list", "unreadable")
+    if status.st_size > MAX_BYTES:
+        raise DataError(
+            f"{path}: has {status.st_size} bytes, more than the {MAX_BYTES} that are read; cut it into tiles",
+            "large",
+        )
+
+
+def open_with_pillow(data: bytes) -> Image.Image:
+    """Pillow's image, of one of :data:`FORMATS` whatever decoders Pillow has; a context manager."""
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
 def _open_png(path: str, data: bytes) -> ImageFile:
     if len(data) < 33 or data[12:16] != b"IHDR":
         raise _truncated(path, data)
@@ -69,7 +96,21 @@ def _open_png(path: str, data: bytes) -> ImageFile:
     _check_pixels(path, width, height)
     if data.rfind(_PNG_END) < 0:  # searched from the end: some programs append to the file
         raise _truncated(path, data)
+    for kind, at, length in _png_chunks(data):
+        if kind == b"acTL" and length >= 4 and struct.unpack_from(">I", data, at)[0] > 1:
+            raise _animated(path, "PNG")
     return ImageFile(path, data, "PNG", (depth, colour))
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(name, where its content begins, its length) of the chunks before the pixels."""
+    at = 8
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IDAT":
+            return
+        yield kind, at + 8, min(length, len(data) - at - 8)
+        at += 12 + length
 
 
 def _open_jpeg(path: str, data: bytes) -> ImageFile:
@@ -94,13 +135,38 @@ def _open_jpeg(path: str, data: bytes) -> ImageFile:
 
 def _open_other(path: str, data: bytes) -> ImageFile:
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_with_pillow(data) as image:
             _check_pixels(path, *image.size)
+            if _has_second(image):
+                raise _animated(path, image.format or "")
             return ImageFile(path, data, image.format or "")
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: too large: {error}; cut the image into tiles", "large") from error
-    except (UnidentifiedImageError, OSError, SyntaxError):
-        return ImageFile(path, data, "")  # OpenCV reads formats that Pillow does not; it has the last word
+    except UnidentifiedImageError:
+        raise DataError(
+            f"{path}: is not an image of a format that is read ({', '.join(FORMATS)}); copy it again, or save it as "
+            "PNG or JPEG",
+            "unreadable",
+        ) from None
+    except _DAMAGED as error:
+        raise DataError(f"{path}: is a damaged image: {error}; copy it again", "unreadable") from error
+
+
+def _has_second(image: Image.Image) -> bool:
+    """Whether another frame or page follows the first one; only that one is looked for."""
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
+def _animated(path: str, kind: str) -> DataError:
+    return DataError(
+        f"{path}: holds several pictures (an animated or multi-page {kind}), expected one; save the one that is meant "
+        "as PNG or JPEG",
+        "unreadable",
+    )
 
 
 def _check_pixels(path: str, width: int, height: int) -> None:
@@ -119,7 +185,7 @@ def _truncated(path: str, data: bytes) -> DataError:
 def exif_orientation(file: ImageFile) -> int:
     """The EXIF orientation, 1 (upright) to 8; 5 and above swap height and width."""
     try:
-        with Image.open(io.BytesIO(file.data)) as image:
+        with open_with_pillow(file.data) as image:
             return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except _DAMAGED:
         return 1

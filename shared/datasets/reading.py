@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import cv2
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shared.datasets.base import Record
-from shared.datasets.image_file import ImageFile, exif_orientation, open_image_file
+from shared.datasets.image_file import ImageFile, exif_orientation, open_image_file, open_with_pillow
 from shared.errors import DataError
 from shared.transforms.base import Sample
 
@@ -93,7 +92,7 @@ def _decode(file: ImageFile, flags: int) -> np.ndarray:
 def _decode_with_pillow(file: ImageFile) -> np.ndarray:
     """Labels that OpenCV would turn into colours (palettes) or scale (1 bit)."""
     try:
-        with Image.open(io.BytesIO(file.data)) as image:
+        with open_with_pillow(file.data) as image:
             _check_mode(file, image)
             upright = ImageOps.exif_transpose(image)
             return np.array(upright, dtype=np.uint8)

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 4
 BACKOFF_SECONDS = 1.0
+MAX_BYTES = 64 * 1024**3  # of a file whose size nobody told
 _BLOCK = 1 << 18
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _NO_NETWORK = (socket.gaierror, ConnectionRefusedError)
@@ -116,7 +117,8 @@ def fetch(
 
     Raises:
         DownloadUnreachable: no network, no such host, refused, or broken off in every attempt.
-        DownloadError: wrong kind of URL, 404 and its like, wrong size or hash, cache not writable or full.
+        DownloadError: wrong kind of URL, 404 and its like, wrong size or hash, more than 64 GiB, cache not writable or
+            full.
     """
     _check_url(url, allow_http)
     target = cached_path(url, cache_dir, kind)
@@ -244,11 +246,14 @@ def _receive(job: _Job, response: http.client.HTTPResponse, offset: int) -> None
     start = offset if resumed else 0
     length = response.headers.get("Content-Length")
     total = start + int(length) if length and length.isdigit() else None
+    _check_size(job, total or 0)
     if not resumed:
         _remember_validator(job, response)
     with open(job.part, "ab" if resumed else "wb") as file:
         with _bar(job, start, total) as bar:
             while block := _next_block(response):
+                start += len(block)
+                _check_size(job, start)
                 file.write(block)
                 bar.update(len(block))
         file.flush()
@@ -256,6 +261,18 @@ def _receive(job: _Job, response: http.client.HTTPResponse, offset: int) -> None
     size = job.part.stat().st_size
     if total is not None and size != total:
         raise _BrokenError(f"broke off after {size} of {total} bytes")
+
+
+def _check_size(job: _Job, size: int) -> None:
+    """A server that sends for ever is stopped at the size that was expected, or at the bound for all files."""
+    most = MAX_BYTES if job.expected_size is None else job.expected_size
+    if size > most:
+        for path in (job.part, job.validator):
+            path.unlink(missing_ok=True)
+        limit = f"more than {most} bytes" if job.expected_size is None else f"{size} bytes instead of {most}"
+        raise DownloadError(
+            f"{job.url} has {limit}: the file there is not the expected one; correct the address or {job.by_hand}"
+        )
 
 
 def _next_block(response: http.client.HTTPResponse) -> bytes:

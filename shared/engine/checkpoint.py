@@ -113,19 +113,24 @@ def save_checkpoint(
     return target
 
 
-def save_best(save_dir: Path, checkpoint_dir: Path) -> Path:
+def save_best(save_dir: Path, checkpoint_dir: Path, progress: Progress | None = None) -> Path:
     """Make ``<save_dir>/best_model`` a full, resumable copy of a checkpoint; hard links where the disk knows them.
+
+    Args:
+        save_dir: the run folder.
+        checkpoint_dir: what is copied.
+        progress: written to the copy in place of the checkpoint's own.
 
     Raises:
         CheckpointError: ``checkpoint_dir`` is incomplete, or the disk is full or not writable; the former best stays.
     """
     save_dir, checkpoint_dir = Path(save_dir), Path(checkpoint_dir)
     target = save_dir / BEST_NAME
-    names = (_MODEL, _OPTIMIZER, _STATE)
-    _read_meta(checkpoint_dir)
+    meta = _read_meta(checkpoint_dir)
     with new_folder(target) as folder:
-        for name in names:
+        for name in (_MODEL, _OPTIMIZER):
             link_or_copy(checkpoint_dir / name, folder / name)
+        _write_synced(folder / _STATE, _to_json(_sealed(meta if progress is None else _advanced(meta, progress))))
     return target
 
 
@@ -135,15 +140,19 @@ def update_progress(checkpoint_dir: Path, progress: Progress) -> None:
     Raises:
         CheckpointError: ``checkpoint_dir`` is incomplete, or cannot be written to.
     """
-    old = _read_meta(Path(checkpoint_dir))
-    new = _meta(progress, old["mode"], old["config"], old["versions"])
-    new.update({key: old[key] for key in ("files", "scaler") if key in old})
+    new = _advanced(_read_meta(Path(checkpoint_dir)), progress)
     path = Path(checkpoint_dir) / _STATE
     try:
         with atomic_open(path) as file:
             file.write(_to_json(_sealed(new)).encode("utf-8"))
     except OSError as error:
         raise write_problem(error, path) from error
+
+
+def _advanced(meta: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """``state.json`` with another progress."""
+    new = _meta(progress, meta["mode"], meta["config"], meta["versions"])
+    return {**new, **{key: meta[key] for key in ("files", "scaler") if key in meta}}
 
 
 def stored_score(path: Path) -> float | None:
@@ -299,7 +308,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
         if meta["checksum"] != _sealed(meta)["checksum"]:
             raise ValueError("its content is not what was written")
         _check_meta(meta)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{file} is damaged ({type(error).__name__}: {error}); use another checkpoint") from error
     return meta
 
@@ -309,7 +318,9 @@ def _check_meta(meta: dict[str, Any]) -> None:
     for key, kind in kinds.items():
         if not isinstance(meta[key], kind):
             raise TypeError(f"{key} is {meta[key]!r}")
-    best = meta["best"]
+    seed, best = meta["extra"].get("seed", 0), meta["best"]
+    if meta["iteration"] < 0 or type(seed) is not int or seed < 0:
+        raise ValueError(f"iteration is {meta['iteration']}, seed {seed!r}")
     if best is not None and not (isinstance(best["miou"], float) and isinstance(best["iteration"], (int, type(None)))):
         raise TypeError(f"best is {best!r}")
     scaler = meta.get("scaler")  # checkpoints of earlier versions have none

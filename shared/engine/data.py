@@ -14,6 +14,7 @@ from shared.config.run_config import Component, DatasetConfig, ReaderConfig, Run
 from shared.datasets.base import SegmentationDataset
 from shared.engine.stepper import Batch
 from shared.errors import ConfigError
+from shared.reading.broken import BrokenSamples
 from shared.reading.collate import collate
 from shared.reading.reader import open_reader
 from shared.reading.sampler import TrainSampler, eval_batches
@@ -33,6 +34,15 @@ class ImageOnly:
         label, sample.label = sample.label, None
         self.transforms(sample, rng)
         sample.label = label
+
+
+def fixed_size_hw(config: DatasetConfig) -> tuple[int, int] | None:
+    """(height, width) to which the last crop, padding or resize of a section brings every image; None without one."""
+    for step in reversed(config.transforms):
+        size = step.args.get("crop_size", step.args.get("target_size"))
+        if isinstance(size, (list, tuple)) and len(size) == 2:
+            return int(size[1]), int(size[0])
+    return None
 
 
 def build_dataset(config: DatasetConfig | None, name: str) -> SegmentationDataset:
@@ -95,7 +105,8 @@ class TrainData:
     ) -> None:
         self.dataset = dataset or build_dataset(run.train_data, "train_dataset")
         transforms = build_transforms(run.train_data.transforms, run.train_data.to_rgb)
-        self.source = SampleSource(self.dataset, transforms, seed)
+        self.source = SampleSource(self.dataset, transforms, seed, run.reader.on_bad_sample)
+        self.broken = BrokenSamples("train_dataset", len(self.dataset))
         self.sampler = TrainSampler(len(self.dataset), batch_size, seed, rank=rank, world=world)
         self.reader = run.reader
         self.batch_size = batch_size
@@ -143,7 +154,8 @@ class EvalData:
         self.rank, self.world = rank, world
         self.dataset = dataset or build_dataset(run.val_data, "val_dataset")
         transforms = inference_transforms(run.val_data, "val_dataset")
-        self.source = SampleSource(self.dataset, ImageOnly(transforms), seed=0)
+        self.source = SampleSource(self.dataset, ImageOnly(transforms), 0, run.reader.on_bad_sample, replaces=False)
+        self.broken = BrokenSamples("val_dataset", len(self.dataset))
         self.reader = run.reader
 
     def __len__(self) -> int:

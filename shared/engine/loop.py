@@ -21,6 +21,7 @@ from shared.engine.records import Interval, RunRecords
 from shared.engine.schedule import Schedule
 from shared.engine.stepper import Batch, Stepper, StepResult
 from shared.errors import RunFailedError
+from shared.reading.broken import BrokenSamples
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,10 @@ class Cadence:
     log_iters: int
     save_interval: int
 
+    def saves_after(self, done: int) -> bool:
+        """Whether a checkpoint is due after ``done`` iterations."""
+        return done % self.save_interval == 0 or done == self.total_iters
+
 
 class InterruptedRunError(RunFailedError):
     """SIGTERM or Ctrl-C: a checkpoint was saved, the exit code is 128 + the signal's number."""
@@ -56,6 +61,7 @@ class _Window:
     reader_seconds: float = 0.0
     steps: int = 0
     skipped: int = 0
+    broken: int = 0
     images: int = 0
     finite: int = 0
     loss: float = 0.0
@@ -66,11 +72,23 @@ class _Window:
         self.steps += 1
         self.images += len(batch.paths)
         self.skipped += result.skipped
+        self.broken += len(batch.broken)
         if not _is_finite(result):
             return
         self.finite += 1
         self.loss += result.loss
         self.terms = tuple(a + b for a, b in zip(self.terms or (0.0,) * len(result.terms), result.terms))
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """Print every thread's stack where the body takes :data:`STUCK_SECONDS`: a batch and its step never should."""
+    if sys.__stderr__ is not None:
+        faulthandler.dump_traceback_later(STUCK_SECONDS, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _is_finite(result: StepResult) -> bool:
@@ -85,12 +103,14 @@ class TrainLoop:
         schedule: learning rate of each step.
         cadence: length and intervals.
         records: where log records go.
-        save: called with the number of finished iterations and whether to evaluate: saves a checkpoint, then evaluates.
-            A third argument, True, says that the run has broken and this rank is the one to save.
+        save: called with the number of finished iterations and whether to evaluate: saves a checkpoint, then evaluates,
+            and says whether the run is to end early. A third argument, True, says that the run has broken and this rank
+            is the one to save.
         first_iteration: finished iterations of a resumed run.
         seed: what a step draws is a function of this and its iteration, so that a resumed run draws the same.
         show_progress: draw a progress bar on stderr.
         ranks: the processes of the run; each runs this loop, step by step together.
+        broken: told of samples that could not be read and were replaced.
     """
 
     def __init__(
@@ -99,11 +119,12 @@ class TrainLoop:
         schedule: Schedule,
         cadence: Cadence,
         records: RunRecords,
-        save: Callable[..., None],
+        save: Callable[..., bool | None],
         first_iteration: int = 0,
         seed: int = 0,
         show_progress: bool = False,
         ranks: Ranks | None = None,
+        broken: BrokenSamples | None = None,
     ) -> None:
         self.stepper = stepper
         self.schedule = schedule
@@ -114,6 +135,7 @@ class TrainLoop:
         self.seed = seed
         self.show_progress = show_progress
         self.ranks = ranks or Alone()
+        self.broken = broken
         self._saved_at = first_iteration
         self._skipped_in_a_row = 0
 
@@ -130,12 +152,13 @@ class TrainLoop:
         with self._signals(), logging_redirect_tqdm(), self._progress_bar() as bar:
             for iteration in range(self.first_iteration, self.cadence.total_iters):
                 lr = self.schedule(iteration)
-                batch, reader_seconds = self._next_batch(source, iteration)
-                logger.debug("iteration %d: %s", iteration + 1, ", ".join(batch.paths))
-                with self._surviving(iteration):
-                    self.ranks.before_step(iteration)
-                    self.stepper.reseed((self.seed + iteration + self.ranks.rank * _SEEDS_APART) % 2**31)
-                    result = self.stepper.train_step(batch.images, batch.labels, lr)
+                with _watched():
+                    batch, reader_seconds = self._next_batch(source, iteration)
+                    logger.debug("iteration %d: %s", iteration + 1, ", ".join(batch.paths))
+                    with self._surviving(iteration):
+                        self.ranks.before_step(iteration)
+                        self.stepper.reseed((self.seed + iteration + self.ranks.rank * _SEEDS_APART) % 2**31)
+                        result = self.stepper.train_step(batch.images, batch.labels, lr)
                 self._check_finite(result, batch, iteration, lr)
                 window.add(result, batch, reader_seconds)
                 self._skipped_in_a_row = self._skipped_in_a_row + 1 if result.skipped else 0
@@ -145,9 +168,10 @@ class TrainLoop:
                     self._log(window, done, lr)
                     self._check_some_step_counted(window, done)
                     window = _Window()
-                if done % self.cadence.save_interval == 0 or done == self.cadence.total_iters:
+                if self.cadence.saves_after(done):
                     paused = time.perf_counter()
-                    self._save(done, self.ranks.stop_signal(done) is None)
+                    if self._save(done, self.ranks.stop_signal(done) is None):
+                        return
                     window.started += time.perf_counter() - paused
                 elif self.ranks.stop_signal(done) is not None:
                     self._save(done, False)
@@ -159,9 +183,9 @@ class TrainLoop:
         """Whether a signal has asked for the run's end."""
         return self.ranks.stop_wanted()
 
-    def _save(self, done: int, with_evaluation: bool) -> None:
+    def _save(self, done: int, with_evaluation: bool) -> bool:
         self._saved_at = done  # first: where the evaluation fails, the checkpoint is there
-        self.save(done, with_evaluation)
+        return bool(self.save(done, with_evaluation))
 
     @contextmanager
     def _surviving(self, done: int) -> Iterator[None]:
@@ -173,7 +197,6 @@ class TrainLoop:
         if self.ranks.world == 1:
             yield
             return
-        faulthandler.dump_traceback_later(STUCK_SECONDS, file=sys.__stderr__)  # where it is, if it is for ever
         try:
             yield
         except Exception as error:
@@ -187,13 +210,13 @@ class TrainLoop:
                 raise
             logger.debug("what this rank's step made of it", exc_info=error)
             raise lost.after(done, saved=0 < done == self._saved_at) from None
-        finally:
-            faulthandler.cancel_dump_traceback_later()
 
     def _next_batch(self, source: Iterator[Batch], iteration: int) -> tuple[Batch, float]:
         started = time.perf_counter()
         try:
             batch = next(source, None)
+            if batch is not None and self.broken is not None:
+                self.broken.add(batch.broken)
         except Exception:  # whatever the data did, the weights are sound
             if iteration > self.first_iteration:
                 self._save(iteration, False)
@@ -241,6 +264,7 @@ class TrainLoop:
             ips=window.images * self.ranks.world / seconds,
             eta_seconds=cost * (self.cadence.total_iters - done),
             skipped=window.skipped,
+            broken=window.broken,
         )
         logger.info("%s", interval.line())
         self.records.write(interval.record())

@@ -15,12 +15,13 @@ from tqdm import tqdm
 import shared.datasets  # noqa: F401 - fills the registry
 from shared.config.run_config import EvalConfig
 from shared.datasets.reading import read_image
-from shared.engine.evaluate import label_maps
-from shared.engine.inference import predict_logits, softmax_classes
+from shared.engine.evaluate import label_maps, logit_maps
+from shared.engine.inference import softmax_classes
+from shared.engine.memory import DEFAULT_WINDOW_HW, MemoryGuard
 from shared.engine.stepper import Batch, Predictor
 from shared.errors import DataError
 from shared.transforms.base import Sample
-from shared.transforms.compose import Compose, undo_geometry
+from shared.transforms.compose import Compose
 from shared.visualize.render import overlay, save_index_png, save_rgb
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def predict(
     palette: np.ndarray,
     save_probabilities: bool = False,
     show_progress: bool = False,
+    guard: MemoryGuard | None = None,
 ) -> Prediction:
     """Write ``pseudo_color_prediction/<name>.png`` (a palette PNG whose values are the class ids),
     ``added_prediction/<name>.png`` (the overlay) and, if asked, ``probabilities/<name>.npz`` (float16 ``[K, h, w]``).
@@ -53,7 +55,9 @@ def predict(
     Args:
         images: files below ``root``; their sub-folders are kept.
         palette: ``[K, 3]`` uint8 RGB.
+        guard: predicts what is too large for the memory through windows; one is made where none is given.
     """
+    guard = guard or MemoryGuard(DEFAULT_WINDOW_HW)
     skipped = []
     names = Counter(path.with_suffix("") for path in images)
     for path in tqdm(images, unit="image", disable=not show_progress, leave=False, dynamic_ncols=True):
@@ -66,12 +70,13 @@ def predict(
         kept = path.with_suffix("") if names[path.with_suffix("")] == 1 else path  # a.jpg beside a.png: a.jpg.png
         name = Path(f"{kept.relative_to(root)}.png")
         batch = _as_batch(image, str(path), transforms)
+        place = (batch.images.shape[2:], str(path))
         if save_probabilities:
-            logits = undo_geometry(predict_logits(predictor, batch.images, config)[0], batch.undo[0])
+            logits = guard.run(lambda how, batch=batch: logit_maps(predictor, batch, how)[0], config, *place)
             _save_probabilities(save_dir / "probabilities" / name.with_suffix(".npz"), logits)
             ids = logits.argmax(axis=0).astype(np.int32)
         else:
-            ids = label_maps(predictor, batch, config)[0]
+            ids = guard.run(lambda how, batch=batch: label_maps(predictor, batch, how)[0], config, *place)
         save_index_png(save_dir / "pseudo_color_prediction" / name, ids, palette)
         painted = overlay(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), ids, palette)
         save_rgb(save_dir / "added_prediction" / name, painted)

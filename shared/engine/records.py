@@ -13,6 +13,7 @@ from typing import Any
 
 from shared.engine.ranks import WRITER
 from shared.errors import MachineError
+from shared.weights.atomic import atomic_open
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Interval:
     """Means over one logging interval. Costs are seconds per step, ips is images per second over all cards.
 
     ``skipped`` counts the steps whose scaled gradients overflowed; the loss is that of the steps where it was finite.
+    ``broken`` counts the samples that could not be read and were replaced.
     """
 
     epoch: int
@@ -52,11 +54,13 @@ class Interval:
     ips: float
     eta_seconds: float
     skipped: int = 0
+    broken: int = 0
 
     def line(self) -> str:
         """The line both modes print."""
         terms = "" if len(self.terms) < 2 else " (" + " + ".join(f"{t:.4f}" for t in self.terms) + ")"
         skipped = f", skipped: {self.skipped}" if self.skipped else ""
+        skipped += f", broken samples: {self.broken}" if self.broken else ""
         return (
             f"[TRAIN] epoch: {self.epoch}, iter: {self.iteration}/{self.total_iters}, loss: {self.loss:.4f}{terms}, "
             f"lr: {self.lr:.6f}, batch_cost: {self.batch_cost:.4f}, reader_cost: {self.reader_cost:.5f}, "
@@ -76,6 +80,7 @@ class Interval:
             "reader_cost": self.reader_cost,
             "ips": self.ips,
             "skipped": self.skipped,
+            "broken": self.broken,
         }
 
 
@@ -86,12 +91,19 @@ class RunRecords:
         save_dir: holds ``train.log`` and ``metrics.jsonl``, both appended to.
         vdl_dir: where VisualDL scalars go; None writes none.
         resumed_at: iteration of a resumed run: ``metrics.jsonl`` is cut back to it, so that no step stands twice.
+        evaluates_again: the evaluation at that iteration comes once more, so a record of it is cut away too.
     """
 
-    def __init__(self, save_dir: Path, vdl_dir: Path | None = None, resumed_at: int | None = None) -> None:
+    def __init__(
+        self,
+        save_dir: Path,
+        vdl_dir: Path | None = None,
+        resumed_at: int | None = None,
+        evaluates_again: bool = False,
+    ) -> None:
         self._vdl = require_visualdl()(logdir=str(vdl_dir)) if vdl_dir is not None else None
         path = save_dir / "metrics.jsonl"
-        _cut_back(path, resumed_at or 0)
+        _cut_back(path, resumed_at or 0, evaluates_again)
         self._metrics = path.open("a", encoding="utf-8")
         self._handler = logging.FileHandler(save_dir / "train.log", encoding="utf-8")
         self._handler.setFormatter(logging.Formatter(LOG_FORMAT))
@@ -129,25 +141,28 @@ class NoRecords:
         """Nothing."""
 
 
-def _cut_back(path: Path, iteration: int) -> None:
+def _cut_back(path: Path, iteration: int, evaluates_again: bool) -> None:
     """Keep the records up to ``iteration``; a new run (0) begins with an empty file, an old one kept as ``.bak``."""
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and _iteration_of(line) <= iteration]
+    kept = [line for line in lines if line.endswith("\n") and _is_before(line, iteration, evaluates_again)]
     if iteration == 0 and lines:
         path.replace(path.with_suffix(".jsonl.bak"))
     else:
-        path.write_text("".join(kept), encoding="utf-8")
+        with atomic_open(path) as file:
+            file.write("".join(kept).encode("utf-8"))
 
 
-def _iteration_of(line: str) -> float:
-    """The iteration of a record; infinite for a line that a crash left unreadable, so that it is dropped."""
+def _is_before(line: str, iteration: int, evaluates_again: bool) -> bool:
+    """Whether a record stays when a run goes on from ``iteration``; a line that a crash left unreadable does not."""
     try:
-        return int(json.loads(line)["iter"])
-    except (ValueError, KeyError, TypeError):
+        record = json.loads(line)
+        at, kind = int(record["iter"]), record.get("kind")
+    except (ValueError, KeyError, TypeError, AttributeError):
         logger.warning("metrics.jsonl: dropped an unreadable line: %.60r", line)
-        return math.inf
+        return False
+    return at < iteration or (at == iteration and not (evaluates_again and kind == "eval"))
 
 
 def require_visualdl() -> type:

@@ -22,12 +22,15 @@ class Batch:
         labels: ``[N, H, W]`` int64 in ``0..K-1`` or ignore_index; None when predicting.
         paths: the N image files.
         undo: per image, ``Sample.undo``.
+        broken: image files that could not be read and the sentence about each: in their place stand other samples, or
+            in an evaluation empty ones.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
     paths: list[str]
     undo: list[list[tuple[str, tuple[int, ...]]]] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

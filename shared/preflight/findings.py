@@ -25,12 +25,15 @@ CAUSES: Mapping[str, str] = {
     "one-based": "class ids that count from 1",
     "interpolated": "labels blurred by interpolation or JPEG",
     "values": "label values that are no class",
+    "transform": "images that a transform fails on",
     "few": "too few images",
+    "heads": "losses that do not fit the network's maps of logits",
     "absent": "classes that do not occur",
     "twice": "the same image in training and in validation",
     "other": "other findings",
 }
 SHOWN = 10
+LOSS = "loss"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Finding:
     Attributes:
         cause: a key of ``CAUSES``.
         message: what was found, what was expected and what to do.
-        section: ``train_dataset`` or ``val_dataset``.
+        section: ``train_dataset``, ``val_dataset`` or ``loss``.
         is_error: errors end the command, warnings do not.
     """
 
@@ -88,10 +91,12 @@ class Report:
     def raise_errors(self) -> None:
         """DataError with every error, grouped by cause, if there is one."""
         errors = self.errors
+        sections = {"the config" if error.section == LOSS else "the data set" for error in errors}
+        where = " and ".join(sorted(sections, reverse=True))
         if len(errors) == 1:
-            raise DataError(f"the data set has a problem:\n  - {errors[0].message}", errors[0].cause)
+            raise DataError(f"{where} has a problem:\n  - {errors[0].message}", errors[0].cause)
         if errors:
-            raise DataError(f"{len(errors)} problems in the data set:\n" + "\n".join(grouped(errors)))
+            raise DataError(f"{len(errors)} problems in {where}:\n" + "\n".join(grouped(errors)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers for JSON: every finding, none left out."""

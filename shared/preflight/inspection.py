@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from shared.config.run_config import DatasetConfig, RunConfig
+from shared.config.run_config import SKIP, DatasetConfig, RunConfig
 from shared.datasets.base import Record, SegmentationDataset
 from shared.engine.data import build_dataset
 from shared.errors import DataError, EntriesError
 from shared.preflight.entries import Look, class_pixels, look_at_all
-from shared.preflight.findings import Finding, Report, SplitSummary
+from shared.preflight.findings import LOSS, Finding, Report, SplitSummary
 from shared.preflight.splits import images_in_both
+from shared.reading.broken import too_many
 from shared.reading.sampler import TrainSampler
 from shared.registry import DATASETS
 
@@ -27,8 +28,9 @@ def inspect(
     most: int | None = None,
     show_progress: bool = False,
     cards: int = 1,
+    head_problems: Callable[[RunConfig], Sequence[str]] | None = None,
 ) -> Report:
-    """List the data sets of a run, decode their entries and judge what is there.
+    """List the data sets of a run, decode their entries and judge what is there, and whether losses and network fit.
 
     Args:
         run: whose ``train_data`` and ``val_data`` are looked at.
@@ -37,6 +39,9 @@ def inspect(
             holds of a whole set alone (classes that do not occur) is not judged then. None: every entry.
         show_progress: a bar for each section on stderr.
         cards: processes that share a batch, for the number of images that one needs.
+        head_problems: gives sentences about losses that do not fit the network; None: they are not looked at.
+
+    An entry that is wrong is an error; with ``on_bad_sample: skip`` a warning, unless there are too many of them.
 
     Raises:
         ConfigError: a data set refuses its arguments. What is wrong with data is not raised but reported.
@@ -53,11 +58,15 @@ def inspect(
             _check_fills_a_batch(run, dataset, cards, report)
         records = _spread(dataset.records, most)
         looks = look_at_all(records, dataset, name, show_progress)
-        report.findings += [Finding(look.error.cause, str(look.error), name) for look in looks if look.error]
+        wrong = [look.error for look in looks if look.error]
+        is_error = run.reader.on_bad_sample != SKIP or too_many(len(wrong), len(records))
+        report.findings += [Finding(error.cause, str(error), name, is_error) for error in wrong]
         counts = class_pixels(looks, dataset)
         names = [str(class_name) for class_name in dataset.class_names]
         report.splits[name] = SplitSummary(len(dataset), len(records), names, counts.tolist())
         _judge_as_a_whole(name, dataset, records, looks, counts, report)
+    if head_problems is not None:
+        report.findings += [Finding("heads", problem, LOSS) for problem in head_problems(run)]
     if len(report.datasets) == 2:
         _compare(report, None if most is None else _COMPARED)
     return report

@@ -46,7 +46,8 @@ def collate(samples: Sequence[Sample]) -> Batch:
         if labels is not None and sample.label is not None:
             _check_label_size(sample, sample.label, first)
             labels[position] = sample.label
-    return Batch(images, labels, [sample.path for sample in samples], [list(sample.undo) for sample in samples])
+    paths, undo = [sample.path for sample in samples], [list(sample.undo) for sample in samples]
+    return Batch(images, labels, paths, undo, [broken for sample in samples for broken in sample.broken])
 
 
 def _check_label_size(sample: Sample, label: np.ndarray, first: Sample) -> None:

@@ -102,6 +102,14 @@ class Spool:
         return os.path.dirname(os.path.dirname(parcel.path)) == SHARED_MEMORY
 
 
+def room_in_memory() -> int | None:
+    """Free bytes of ``/dev/shm``; None where there is none."""
+    try:
+        return shutil.disk_usage(SHARED_MEMORY).free
+    except OSError:
+        return None
+
+
 def _write(path: str, views: Sequence[memoryview]) -> None:
     try:
         with open(path, "xb", buffering=0) as file:

@@ -14,6 +14,7 @@ from typing import Any
 
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _CONTEXT: Any = multiprocessing.get_context(_METHOD)
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -41,11 +42,17 @@ class WorkerContext(type(_CONTEXT)):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def _clean_start() -> Iterator[None]:
-    """Hide the main module, which every worker would otherwise run again (and so import Paddle), and let numerical
-    libraries begin with one thread."""
+    """Hide the main module, which every worker would otherwise run again (and so import Paddle), let numerical
+    libraries begin with one thread, and name this very package, which the working directory or an installation may
+    have another version of."""
     main = sys.modules["__main__"]
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
+    wanted = {
+        **_ONE_THREAD,
+        "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH")))),
+        "PYTHONSAFEPATH": "1",  # Python 3.11
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield

@@ -139,6 +139,9 @@ class _Processes:
     """Workers started from a clean process; see :mod:`shared.reading.processes` and :mod:`shared.reading.parcel`."""
 
     def __init__(self, source: Source, workers: int) -> None:
+        self._source = source
+        self._workers = workers
+        self._begun: deque[tuple[Future[Parcel | worker.Failure], Indices]] = deque()
         pickled = worker.dump(source)
         self._spool = Spool()
         self._context = WorkerContext()
@@ -153,15 +156,18 @@ class _Processes:
 
     def submit(self, indices: Indices) -> Future[Parcel | worker.Failure]:
         try:
-            return self._executor.submit(worker.read, list(indices))
+            future = self._executor.submit(worker.read, list(indices))
         except BrokenProcessPool:
             raise self._died() from None
+        self._begun.append((future, indices))
+        return future
 
     def take(self, ticket: Future[Parcel | worker.Failure]) -> Batch:
         try:
             parcel = ticket.result()
         except BrokenProcessPool:
             raise self._died() from None
+        self._begun.popleft()
         if isinstance(parcel, worker.Failure):
             raise parcel.rebuild()
         if not self._said_slow and not self._spool.is_first_choice(parcel):
@@ -192,10 +198,21 @@ class _Processes:
 
     def _died(self) -> RunFailedError:
         self._executor.shutdown(wait=True)  # joins the workers, so that their exit codes are known
+        files = self._under_way()
+        reading = f" while it read one of {', '.join(files)}" if files else ""
         return RunFailedError(
-            f"a worker process of the reader {why_ended(self._context.started)}; use fewer workers, a smaller batch or "
-            "prefetch, or read with threads"
+            f"a worker process of the reader {why_ended(self._context.started)}{reading}; look at these files, use "
+            "fewer workers, a smaller batch or prefetch, or read with threads"
         )
+
+    def _under_way(self) -> list[str]:
+        """The files of the first batches that nobody finished, one a worker: they are handed out in order."""
+        unread = [indices for future, indices in self._begun if _is_broken(future)]
+        return [self._source.name(index) for indices in unread[: self._workers] for _, index in indices]
+
+
+def _is_broken(future: Future[Parcel | worker.Failure]) -> bool:
+    return future.done() and isinstance(future.exception(), BrokenProcessPool)
 
 
 def open_reader(

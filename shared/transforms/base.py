@@ -27,6 +27,7 @@ class Sample:
         undo: geometry steps in the order applied, for bringing logits back to the original size:
             ``("resize", (h, w))`` and ``("pad", (h, w))`` carry the size *before* the step; where the image was not
             put into the top left corner of the padded one, ``("pad", (h, w, top, left))``.
+        broken: files that this sample stands in for, each with the sentence about it.
         rgb: whether channel 0 of the image is red; ``Compose`` sets it when it turns BGR into RGB.
     """
 
@@ -35,6 +36,7 @@ class Sample:
     path: str = ""
     undo: list[UndoStep] = field(default_factory=list)
     rgb: bool = False
+    broken: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def size_hw(self) -> tuple[int, int]:

@@ -215,16 +215,23 @@ def _is_kept(project: Project, before: dict[str, tuple[int, int, str]]) -> bool:
     return all(entry[2] in kept for entry in before.values())
 
 
+LOSSES = {"loss.types": [{"type": "CrossEntropyLoss"}, {"type": "CrossEntropyLoss"}], "loss.coef": [1, 0.4]}
+HEADS = ("loss.types", "2 loss(es)", "1 map(s) of logits", "1. head [2, 3, 32, 32]", "name one loss per map")
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(("mode", "command"), [(EAGER, "train"), (STATIC, "train"), (STATIC, "check")])
+def test_error_more_losses_than_maps_of_logits(project, capsys, mode, command):
+    words = ("the config has a problem", *HEADS)
+    refused(project, mode, command, (), capsys, *words, config=_for_both(project, LOSSES))
+
+
+@pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("mode", MODES)
-def test_error_more_losses_than_maps_of_logits(project, capsys, mode):
-    losses = [{"type": "CrossEntropyLoss"}, {"type": "CrossEntropyLoss"}]
-    config = _for_both(project, {"loss.types": losses, "loss.coef": [1, 0.4]})
-    before = snapshot(project.save_dir)
-    ended = invoke(mode, "train", [CONFIG_FLAG[mode], config], capsys)
-    assert (ended.code, ended.errors) == (2, 1)
-    for word in ("loss.types", "2 loss(es)", "1 map(s) of logits", "name one loss per map"):
-        assert word in ended.message
-    assert _is_kept(project, before)
+def test_error_losses_and_data_stand_in_one_report(project, capsys, mode):
+    _cut_image(project)
+    words = ("2 problems in the data set and the config", "images/2.png", "cut off", *HEADS)
+    refused(project, mode, "train", (), capsys, *words, config=_for_both(project, LOSSES))
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -131,6 +131,7 @@ CARRIED: list[tuple[str, str, str, Any, list[str]]] = [
     ("TRAIN.SYNC_BATCH_NORM", "False", "train.sync_bn", False, []),
     ("TRAIN.SNAPSHOT_EPOCH", "7", "train.save_interval_epochs", 7, []),
     ("TRAIN.SEED", "42", "train.seed", 42, []),
+    ("TRAIN.EARLY_STOP_INTERVALS", "3", "train.early_stop_intervals", 3, []),
     ("TRAIN.DETERMINISTIC", "True", "train.deterministic", True, []),
     ("TEST.TEST_MODEL", "best", "files.test_weights", "best", []),
     ("TEST.AUG_EVAL", "True", "evaluation.aug_eval", True, []),
@@ -145,6 +146,7 @@ CARRIED: list[tuple[str, str, str, Any, list[str]]] = [
     ("FREEZE.SAVE_DIR", "out", "files.export_dir", "out", []),
     ("DATALOADER.NUM_WORKERS", "3", "reader.workers", 3, []),
     ("DATALOADER.BUF_SIZE", "5", "reader.workers", 5, []),
+    ("DATALOADER.ON_BAD_SAMPLE", "skip", "reader.on_bad_sample", "skip", []),
 ]
 
 REFUSED = {

@@ -10,7 +10,8 @@ import pytest
 from paddle import static
 
 from dygraph.build import build_losses, build_model
-from legacy.pdseg.program import build_inference_program, build_train_program, building, static_mode
+from dygraph.engine.static_mode import building, static_mode
+from legacy.pdseg.program import build_inference_program, build_train_program
 from shared.config.run_config import OptimizerConfig
 from tests.integration.conftest import BACKBONE
 from tests.parity.ladder import CROSS_ENTROPY

@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 import pytest
 
-from legacy.pdseg.program import building
+from dygraph.engine.static_mode import building
 from scripts import model_table
 from scripts.multiply_adds import multiply_adds
 

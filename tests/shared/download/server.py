@@ -23,6 +23,7 @@ class Server:
         self.status: list[int] = []  # answers given before the file is served
         self.extra_length = 0  # added to a Content-Length that lies
         self.wrong_part = False  # answer a Range with other bytes than asked for, and say so
+        self.announced = True  # send a Content-Length
         self.redirect: str | None = None
         self.asked: list[str | None] = []  # the Range header of each request
         self.url = ""
@@ -53,7 +54,8 @@ class Server:
             handler.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
         if self.etag:
             handler.send_header("ETag", self.etag)
-        handler.send_header("Content-Length", str(len(self.content) - start + self.extra_length))
+        if self.announced:
+            handler.send_header("Content-Length", str(len(self.content) - start + self.extra_length))
         handler.end_headers()
         stop = start + self.break_after.pop(0) if self.break_after else len(self.content)
         handler.wfile.write(self.content[start:stop])

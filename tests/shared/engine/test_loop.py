@@ -6,6 +6,8 @@ import json
 import math
 import os
 import signal
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -130,6 +132,25 @@ def test_value_a_few_overflows_at_the_beginning_do_not(tmp_path):
     with records:
         loop.run(batch() for _ in range(12))
     assert len(stepper.rates) == 12
+
+
+def test_value_a_step_that_hangs_shows_where(tmp_path, monkeypatch, capfd):
+    """Of every process, not only of ranks; a step that ends in time shows nothing."""
+    monkeypatch.setattr("shared.engine.loop.STUCK_SECONDS", 0.3)
+    monkeypatch.setattr("sys.__stderr__", sys.stderr)
+
+    class Hangs(CountingStepper):
+        def train_step(self, images, labels, lr):
+            if len(self.rates) == 1:
+                time.sleep(0.8)
+            return super().train_step(images, labels, lr)
+
+    loop, records = make_loop(tmp_path, Hangs(), lambda *_: None, total=3)
+    with records:
+        loop.run(batch() for _ in range(3))
+    said = capfd.readouterr().err
+    assert said.count("Timeout (0:00:00.3") == 1
+    assert "in train_step" in said
 
 
 def test_error_reader_ends_early(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from shared.commands.check import check_fully
-from shared.config.run_config import RunConfig
+from shared.config.run_config import ReaderConfig, RunConfig
 from shared.errors import DataError
 from shared.preflight.inspection import SAMPLED, TRAIN, VAL, inspect
 from tests.shared.engine.test_data import run, section
@@ -74,6 +74,14 @@ def test_error_all_findings_stand_in_one_report_grouped_by_cause(tmp_path):
     assert "    ... and 2 more; `--json` of the check command lists all" in text
     assert "  label values that are no class (1):\n" in text
     assert "b/001_label.png" in text
+
+
+@pytest.mark.parametrize(("broken", "is_error"), [((3,), False), ((3, 7), False), ((3, 7, 9), True)])
+def test_value_a_few_broken_entries_are_warnings_where_they_are_skipped(tmp_path, broken, is_error):
+    write(tmp_path, 20, broken=broken)
+    asked = run(section(tmp_path, "train"), reader=ReaderConfig(on_bad_sample="skip"))
+    found = [finding.is_error for finding in inspect(asked).findings if finding.cause == "values"]
+    assert found == [is_error] * len(broken)
 
 
 def test_value_what_is_in_order_of_a_broken_list_is_looked_at(tmp_path):

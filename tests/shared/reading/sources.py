@@ -23,6 +23,9 @@ class Plain:
         label = np.full((5, 8), index % 256, np.uint8)
         return Sample(image, label, f"{epoch}/{index}.png", [("resize", (index, 9))])
 
+    def name(self, index: int) -> str:
+        return f"{index}.png"
+
 
 class Large(Plain):
     """About 6 MB a sample."""
@@ -78,6 +81,7 @@ class Probe(Plain):
             {
                 "pid": os.getpid(),
                 "packages": sorted(packages & {"paddle", "dygraph", "legacy", "pytest", "cv2", "shared"}),
+                "reader": sys.modules["shared.reading.worker"].__file__,
                 "main": getattr(sys.modules["__main__"], "__file__", None),
                 "cv2_threads": cv2.getNumThreads(),
                 "omp": os.environ.get("OMP_NUM_THREADS"),

@@ -6,6 +6,7 @@ import ast
 import itertools
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -187,6 +188,9 @@ def test_error_dead_worker_is_named_and_never_waited_for(how, words, workers):
     ):
         list(reader)
     assert f"a worker process of the reader {words}" in str(caught.value)
+    (files,) = re.findall(r" while it read one of ([^;]*); look at these files", str(caught.value))
+    assert "5.png" in files.split(", ")
+    assert len(files.split(", ")) <= workers
     assert time.monotonic() - began < 20
 
 
@@ -202,6 +206,22 @@ def test_value_workers_are_clean_processes():
     assert wait_until(lambda: not any(is_running(probe["pid"]) for probe in probes))
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="before Python 3.11 the working directory cannot be left out")
+def test_value_workers_run_this_package_wherever_they_start(tmp_path):
+    """A folder called ``shared`` in the working directory is another one."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/__init__.py").write_text("raise SystemExit('the wrong package')")
+    code = (
+        f"import sys; sys.path[:] = [{str(ROOT)!r}] + [p for p in sys.path if p]\n"
+        "from shared.reading import open_reader\n"
+        "from tests.shared.reading.sources import Probe\n"
+        "with open_reader(Probe(), [[(0, 0)]], kind='process', workers=1) as reader: print(next(reader).paths[0])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    probe = ast.literal_eval(done.stdout)
+    assert probe["reader"] == str(ROOT / "shared/reading/worker.py"), done.stderr
+
+
 def test_value_starting_workers_leaves_this_process_as_it_was(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
@@ -210,7 +230,7 @@ def test_value_starting_workers_leaves_this_process_as_it_was(monkeypatch):
         next(reader)
         assert sys.modules["__main__"] is main
         assert os.environ["OMP_NUM_THREADS"] == "2"
-        assert "MKL_NUM_THREADS" not in os.environ
+        assert not {"MKL_NUM_THREADS", "PYTHONSAFEPATH"} & set(os.environ)
 
 
 @pytest.mark.parametrize(("kind", "workers"), WORKERS)
