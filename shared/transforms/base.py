@@ -62,6 +62,7 @@ class Sample:
 
     @image.setter
     def image(self, image: np.ndarray) -> None:
+        """Replace the pixels; nothing is left to be done to them."""
         self._image, self._image_resize, self._swap = image, None, False
 
     @property
@@ -74,6 +75,7 @@ class Sample:
 
     @label.setter
     def label(self, label: np.ndarray | None) -> None:
+        """Replace the class ids; nothing is left to be done to them."""
         self._label, self._label_resize = label, None
 
     @property
