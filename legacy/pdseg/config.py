@@ -8,6 +8,7 @@ modes. The options are listed in ``yacs_defaults.py``.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from legacy.pdseg.yacs_defaults import OPTIONS
 from legacy.pdseg.yacs_tree import Problems, merge
 from shared.config.eager import load_run_config
 from shared.config.overrides import COMMAND_LINE
-from shared.config.run_config import ReaderConfig, RunConfig
+from shared.config.run_config import RunConfig
 from shared.config.yaml_file import ConfigTree, load_config_file
 from shared.errors import ConfigError
 
@@ -145,4 +146,4 @@ def _with_reader(run: RunConfig, use_mpio: bool) -> RunConfig:
         if "num_workers" in run.origins:
             raise ConfigError("num_workers: got 0, and --use_mpio needs workers; set num_workers 1 or more", run.source)
         workers = OPTIONS["DATALOADER.NUM_WORKERS"].default
-    return run.replace(reader=ReaderConfig(reader_kind(use_mpio), workers, run.reader.prefetch))
+    return run.replace(reader=dataclasses.replace(run.reader, kind=reader_kind(use_mpio), workers=workers))

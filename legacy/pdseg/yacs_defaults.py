@@ -13,7 +13,20 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from legacy.pdseg.yacs_values import Kind, boolean, choice, either, integer, number, optional, sequence, size, text
+from legacy.pdseg.yacs_values import (
+    Kind,
+    boolean,
+    choice,
+    either,
+    integer,
+    number,
+    optional,
+    sequence,
+    size,
+    switched_choice,
+    text,
+)
+from shared.config.run_config import CACHES, ReaderConfig
 
 
 @dataclass(frozen=True)
@@ -173,6 +186,9 @@ _COMMANDS = {
     "FREEZE.SAVE_DIR": Option("freeze_model", text(empty=False)),
     "DATALOADER.NUM_WORKERS": Option(8, integer(0)),
     "DATALOADER.BUF_SIZE": Option(256, integer(1)),
+    "DATALOADER.CACHE": Option("off", switched_choice(*CACHES)),
+    "DATALOADER.CACHE_SIZE": Option(ReaderConfig.cache_size, number(above=0)),  # gigabytes
+    "DATALOADER.CACHE_DIR": Option(None, optional(text(empty=False))),
 }
 
 #: Every option by its dotted key.

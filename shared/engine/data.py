@@ -14,6 +14,8 @@ from shared.config.run_config import Component, DatasetConfig, ReaderConfig, Run
 from shared.datasets.base import SegmentationDataset
 from shared.engine.stepper import Batch
 from shared.errors import ConfigError
+from shared.reading.cache import DecodedCache
+from shared.reading.cache_folder import open_folder
 from shared.reading.collate import collate
 from shared.reading.reader import open_reader
 from shared.reading.sampler import TrainSampler, eval_batches
@@ -158,4 +160,6 @@ class EvalData:
 
 
 def _open(source: SampleSource, batches: Iterable[list[tuple[int, int]]], reader: ReaderConfig):
+    if reader.cache != "off" and source.cache is None:
+        source.cache = DecodedCache(open_folder(reader))
     return open_reader(source, batches, kind=reader.kind, workers=reader.workers, prefetch=reader.prefetch)

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from shared.datasets.base import SegmentationDataset
+from shared.datasets.base import Record, SegmentationDataset
 from shared.datasets.reading import check_label, read_sample
+from shared.reading.cache import DecodedCache
 from shared.transforms.base import Sample
 
 
@@ -29,8 +30,13 @@ class SampleSource:
         seed: non-negative; the generator of a sample is ``default_rng([seed, epoch, index])``, so that neither the
             worker nor the order of reading changes the result.
 
+    Attributes:
+        cache: keeps decoded samples where the config asks for it; whoever opens a reader sets it.
+
     Picklable where its parts are, for worker processes.
     """
+
+    cache: DecodedCache | None = None
 
     def __init__(
         self,
@@ -54,9 +60,7 @@ class SampleSource:
             DataError: the files are unreadable, differ in size, or the label holds a value that is no class.
         """
         record = self.dataset.records[index]
-        sample = read_sample(record, self.dataset.label_map)
-        if sample.label is not None:
-            check_label(sample.label, self.dataset.num_classes, self.dataset.ignore_index, str(record.label))
+        sample = self._read(record)
         rng = np.random.default_rng([self.seed, epoch, index])
         try:
             self.transforms(sample, rng)
@@ -64,4 +68,17 @@ class SampleSource:
             if hasattr(error, "add_note"):  # Python 3.11
                 error.add_note(f"while transforming {record.image}")
             raise
+        return sample
+
+    def _read(self, record: Record) -> Sample:
+        data = self.dataset
+        if self.cache is None:
+            return self._decode(record)
+        meaning = (data.label_map, data.num_classes, data.ignore_index)
+        return self.cache.get(record, meaning, lambda: self._decode(record))
+
+    def _decode(self, record: Record) -> Sample:
+        sample = read_sample(record, self.dataset.label_map)
+        if sample.label is not None:
+            check_label(sample.label, self.dataset.num_classes, self.dataset.ignore_index, str(record.label))
         return sample
