@@ -17,7 +17,7 @@ from shared.errors import ConfigError
 from shared.reading.cache import DecodedCache
 from shared.reading.cache_folder import open_folder
 from shared.reading.collate import collate
-from shared.reading.reader import open_reader
+from shared.reading.reader import Reader, open_reader
 from shared.reading.sampler import TrainSampler, eval_batches
 from shared.reading.source import SampleSource
 from shared.registry import DATASETS
@@ -131,7 +131,7 @@ def batch_per_rank(run: RunConfig, world: int) -> int:
 
 
 class EvalData:
-    """The labelled samples of an evaluation, one image a batch, labels at their own size.
+    """The labelled samples of an evaluation, one image a batch, labels uint8 at their own size.
 
     Args:
         run: the run; its ``val_data`` and ``reader`` sections are used.
@@ -153,13 +153,19 @@ class EvalData:
 
     def open(self) -> AbstractContextManager[Iterable[Batch]]:
         """A reader over every sample of this rank once."""
-        return _open(self.source, self._batches(), self.reader)
+        return _open(self.source, self._batches(), self.reader, np.uint8)
 
     def _batches(self) -> list[list[tuple[int, int]]]:
         return eval_batches(len(self.dataset), 1, self.rank, self.world)
 
 
-def _open(source: SampleSource, batches: Iterable[list[tuple[int, int]]], reader: ReaderConfig):
+def _open(
+    source: SampleSource,
+    batches: Iterable[list[tuple[int, int]]],
+    reader: ReaderConfig,
+    label_type: type = np.int64,
+) -> Reader:
     if reader.cache != "off" and source.cache is None:
         source.cache = DecodedCache(open_folder(reader))
-    return open_reader(source, batches, kind=reader.kind, workers=reader.workers, prefetch=reader.prefetch)
+    sizes = {"workers": reader.workers, "prefetch": reader.prefetch}
+    return open_reader(source, batches, kind=reader.kind, label_type=label_type, **sizes)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import numpy as np
 
 from shared.engine.stepper import Batch
 from shared.errors import RunFailedError, UserError
@@ -41,13 +42,15 @@ class Failure:
 
 
 def read_batch(source: Source, batch: Sequence[tuple[int, int]], is_open: Callable[[], bool]) -> Batch:
-    """Read and stack the samples ``(epoch, index)`` of one batch; ReadingStoppedError once ``is_open`` is false."""
+    """Read and stack the samples ``(epoch, index)`` of one batch, labels uint8; ReadingStoppedError once ``is_open`` is
+    false.
+    """
     samples = []
     for epoch, index in batch:
         if not is_open():
             raise ReadingStoppedError
         samples.append(source.get(epoch, index))
-    return collate(samples)
+    return collate(samples, np.uint8)
 
 
 class _Worker:

@@ -74,7 +74,7 @@ def test_value_eval_batches_keep_the_labels_size(folder):
         batches = list(batches)
     for n, (batch, (width, height)) in enumerate(zip(batches, SIZES_WH)):
         assert batch.images.shape == (1, 3, 8, 12)
-        assert batch.labels.shape == (1, height, width)
+        assert (batch.labels.shape, batch.labels.dtype) == ((1, height, width), np.uint8)
         assert np.all(batch.labels == n % 3)
         red = (10 * n / 255 - 0.5) / 0.5
         assert batch.images[0, :, 0, 0] == pytest.approx([red, -1, 1], abs=1e-6)
