@@ -1,4 +1,4 @@
-"""libspng against OpenCV: equal pixels, or no pixels."""
+"""The fast PNG decoder against OpenCV: equal pixels, or no pixels."""
 
 from __future__ import annotations
 
@@ -74,17 +74,20 @@ PLAIN = {
     "opencv": cv2.imencode(".png", RGB)[1].tobytes(),
     "filters": cv2.imencode(".png", RGB, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes(),
     "one pixel": encoded(RGB[:1, :1]),
-    "interlaced": interlaced(RGB),
-    "interlaced grey": interlaced(GREY),
+    "larger than a stored block": encoded(np.tile(RGB, (9, 7, 1))),
     "text": encoded(RGB, pnginfo=text("Software", "a camera")),
     "gamma": with_chunk(encoded(RGB), b"gAMA", struct.pack(">I", 22000)),
     "gamma of a label": with_chunk(encoded(GREY), b"gAMA", struct.pack(">I", 22000)),
     "sRGB": with_chunk(encoded(RGB), b"sRGB", b"\0"),
+    "background": with_chunk(encoded(RGB), b"bKGD", struct.pack(">HHH", 1, 2, 3)),
+    "background of a label": with_chunk(encoded(GREY), b"bKGD", struct.pack(">H", 7)),
     "resolution": encoded(RGB, dpi=(72, 72)),
     "profile": encoded(RGB, icc_profile=b"x" * 200),
     "bytes behind the end": encoded(RGB) + b"and more",
 }
 OTHERS = {
+    "interlaced": interlaced(RGB),
+    "interlaced grey": interlaced(GREY),
     "exif": with_chunk(encoded(RGB), b"eXIf", exif()),
     "exif behind the pixels": with_chunk(encoded(RGB), b"eXIf", exif(), b"IEND"),
     "exif in a text": encoded(RGB, pnginfo=text("Raw profile type exif", "exif 8 00")),
@@ -93,7 +96,6 @@ OTHERS = {
     "alpha": encoded(np.dstack([RGB, GREY])),
     "16 bits": encoded(GREY.astype(np.uint16) * 256 + 77),
     "1 bit": encoded(GREY > 127),
-    "background": with_chunk(encoded(RGB), b"bKGD", struct.pack(">HHH", 1, 2, 3)),
     "animation": with_chunk(encoded(RGB), b"acTL", struct.pack(">II", 1, 0)),
     "an unknown chunk": with_chunk(encoded(RGB), b"abCd", b"content"),
 }
@@ -137,7 +139,7 @@ def test_value_reading_does_not_depend_on_the_decoder(tmp_path, name, monkeypatc
         np.testing.assert_array_equal(one(path), expected)
 
 
-@pytest.mark.parametrize("name", ["rgb", "grey", "interlaced"])
+@pytest.mark.parametrize("name", ["rgb", "grey", "opencv"])
 def test_value_damaged_files_never_give_other_pixels(tmp_path, name):
     data = PLAIN[name]
     rng = np.random.default_rng(1)
@@ -155,6 +157,15 @@ def test_value_damaged_files_never_give_other_pixels(tmp_path, name):
         expected = by_opencv(bytes(broken), cv2.IMREAD_GRAYSCALE if found.ndim == 2 else cv2.IMREAD_COLOR)
         assert expected is not None, f"OpenCV refuses what libspng reads (byte {position})"
         np.testing.assert_array_equal(found if found.ndim == 2 else found[..., ::-1], expected)
+
+
+@pytest.mark.parametrize("extra", [-60, 60])
+def test_value_rows_that_are_too_few_or_too_many_are_left_to_opencv(tmp_path, extra):
+    data = encoded(GREY)
+    header = data[16:20] + struct.pack(">I", GREY.shape[0] + extra // 60) + data[24:29]
+    chunk = b"IHDR" + header
+    wrong = data[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+    assert decode_png(saved(tmp_path, wrong)) is None
 
 
 def test_value_without_the_package_nothing_is_decoded(tmp_path, monkeypatch):
