@@ -22,7 +22,6 @@ from shared.reading.collate import collate
 from shared.reading.parcel import Parcel, Spool
 from shared.reading.source import Source
 
-
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _LARGEST_KEPT = 2**25  # the most that glibc allows
 
