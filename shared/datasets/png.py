@@ -22,6 +22,7 @@ try:
 except ImportError:
     spng_decode = zlibng_decode = None
 
+HAS_FAST_PNG = spng_decode is not None
 PLAIN_GREY, PLAIN_RGB = (8, 0), (8, 2)
 _HEADER_END = 33  # of the signature and IHDR, which come first
 _SIGNATURE_END = 8

@@ -12,6 +12,7 @@ import shared.datasets
 import shared.transforms  # noqa: F401 - both imports fill the registries
 from shared.config.run_config import Component, DatasetConfig, ReaderConfig, RunConfig
 from shared.datasets.base import SegmentationDataset
+from shared.datasets.png import HAS_FAST_PNG
 from shared.engine.stepper import Batch
 from shared.errors import ConfigError
 from shared.reading.cache import DecodedCache
@@ -21,6 +22,7 @@ from shared.reading.reader import Reader, open_reader
 from shared.reading.sampler import TrainSampler, eval_batches
 from shared.reading.source import SampleSource
 from shared.registry import DATASETS
+from shared.runtime import usable_cores
 from shared.transforms.base import Sample
 from shared.transforms.compose import Compose, build_transforms
 
@@ -128,6 +130,23 @@ def batch_per_rank(run: RunConfig, world: int) -> int:
             f"BATCH_SIZE {' or '.join(map(str, near))}, or start another number of processes"
         )
     return size // world
+
+
+def reading_advice(reader: ReaderConfig) -> str:
+    """What makes batches come faster than with these settings, on this machine."""
+    cores = usable_cores()
+    advice = []
+    if reader.kind == "inline":
+        advice.append(f"set num_workers to {max(1, cores - 1)} (static: DATALOADER.NUM_WORKERS)")
+    elif reader.workers < cores:
+        advice.append(f"raise num_workers from {reader.workers} to {cores} (static: DATALOADER.NUM_WORKERS)")
+    if reader.kind == "thread":
+        advice.append("read with processes (reader.kind: process, static: --use_mpio)")
+    if reader.cache == "off":
+        advice.append("keep decoded images (reader.cache: ram or disk, static: DATALOADER.CACHE)")
+    if not HAS_FAST_PNG:
+        advice.append("install the faster PNG decoder (pip install -e '.[png]')")
+    return ", or ".join(advice) or "every setting is at its best: use fewer or cheaper transforms, or more cores"
 
 
 class EvalData:

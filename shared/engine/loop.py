@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 FEW_OVERFLOWS = 10
 NEWS_SECONDS = 5.0  # how long a rank whose exchange broke waits to hear who died
+STARVED_SHARE = 0.1  # of a step spent waiting for its batch, above which the log says what to raise
 STUCK_SECONDS = 600.0  # after a step of this length every thread's stack is printed
 _SEEDS_APART = 1_000_003  # between what two ranks draw in one step
 
@@ -91,6 +92,7 @@ class TrainLoop:
         seed: what a step draws is a function of this and its iteration, so that a resumed run draws the same.
         show_progress: draw a progress bar on stderr.
         ranks: the processes of the run; each runs this loop, step by step together.
+        reading_advice: what to raise where the steps wait for data.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class TrainLoop:
         seed: int = 0,
         show_progress: bool = False,
         ranks: Ranks | None = None,
+        reading_advice: str = "",
     ) -> None:
         self.stepper = stepper
         self.schedule = schedule
@@ -114,6 +117,8 @@ class TrainLoop:
         self.seed = seed
         self.show_progress = show_progress
         self.ranks = ranks or Alone()
+        self.reading_advice = reading_advice
+        self._intervals = 0
         self._saved_at = first_iteration
         self._skipped_in_a_row = 0
 
@@ -244,6 +249,22 @@ class TrainLoop:
         )
         logger.info("%s", interval.line())
         self.records.write(interval.record())
+        self._say_if_starved(interval)
+
+    def _say_if_starved(self, interval: Interval) -> None:
+        """Once a run, and not of its first interval, in which the workers start."""
+        self._intervals += 1
+        if (
+            self._intervals == 1
+            or not self.reading_advice
+            or interval.reader_cost < STARVED_SHARE * interval.batch_cost
+        ):
+            return
+        logger.warning(
+            "data is the bottleneck: %.0f %% of a step is spent waiting for its batch; %s",
+            *(100 * interval.reader_cost / interval.batch_cost, self.reading_advice),
+        )
+        self.reading_advice = ""
 
     def _progress_bar(self) -> tqdm:
         return tqdm(

@@ -25,7 +25,7 @@ from shared.engine.checkpoint import (
     save_checkpoint,
     update_progress,
 )
-from shared.engine.data import EvalData, TrainData, batch_per_rank
+from shared.engine.data import EvalData, TrainData, batch_per_rank, reading_advice
 from shared.engine.earlier_runs import move_later_aside, move_run_aside
 from shared.engine.evaluate import Evaluation, evaluate, merged
 from shared.engine.handshake import compare, config_facts, file_facts
@@ -110,7 +110,8 @@ def _train(run: RunConfig, mode: Mode, ranks: Ranks, batch_size: int) -> Path:
             logger.info("%s", line)
         saver = _Saver(run, mode, save_dir, stepper, eval_data, records, progress, ranks)
         show = sys.stderr.isatty() and ranks.rank == WRITER
-        loop = TrainLoop(stepper, schedule, cadence, records, saver, progress.iteration, seed, show, ranks)
+        advice = reading_advice(run.reader)
+        loop = TrainLoop(stepper, schedule, cadence, records, saver, progress.iteration, seed, show, ranks, advice)
         saver.interrupted = lambda: loop.interrupted
         with data.open(progress.iteration, cadence.total_iters) as batches:
             loop.run(batches)
