@@ -254,11 +254,8 @@ class TrainLoop:
     def _say_if_starved(self, interval: Interval) -> None:
         """Once a run, and not of its first interval, in which the workers start."""
         self._intervals += 1
-        if (
-            self._intervals == 1
-            or not self.reading_advice
-            or interval.reader_cost < STARVED_SHARE * interval.batch_cost
-        ):
+        is_starved = self._intervals > 1 and interval.reader_cost > STARVED_SHARE * interval.batch_cost
+        if not self.reading_advice or not is_starved:
             return
         logger.warning(
             "data is the bottleneck: %.0f %% of a step is spent waiting for its batch; %s",

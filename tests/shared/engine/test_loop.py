@@ -224,7 +224,7 @@ def test_value_signal_during_the_last_save_ends_a_run_that_is_complete(tmp_path)
     ids=["always", "never", "nothing to raise", "while the workers start"],
 )
 def test_value_a_run_that_waits_for_data_says_so_once(tmp_path, caplog, monkeypatch, waits, advice, said):
-    monkeypatch.setattr(TrainLoop, "_next_batch", lambda self, source, iteration: (batch(), waits[iteration]))
+    monkeypatch.setattr(TrainLoop, "_next_batch", lambda *words: (batch(), waits[words[-1]]))
     loop, records = make_loop(tmp_path, CountingStepper(), lambda *_: None, total=8)
     loop.reading_advice = advice
     with records, caplog.at_level("WARNING"):
