@@ -15,7 +15,7 @@ from scripts.bench import report
 from scripts.bench.contest import Contender, hold, ratio
 
 NETWORKS = ("FCN-HRNet-W18", "DeepLabV3P-ResNet50")
-WAYS = ("eager", "static")
+WAYS = {"eager": "eager", "static": "static", "Paddle Inference": "exported", "ONNX Runtime": "onnxruntime"}
 PEER, TORCH = "PaddleSeg predict", "mmsegmentation NCHW"
 
 
@@ -32,7 +32,7 @@ def main() -> None:
             [
                 Contender(PEER, "paddleseg", "predict", work),
                 Contender("PaddleSeg predict, Paddle 3.3.1", "paddleseg-3.3.1", "predict", work),
-                *(Contender(way, "ours", "predict", {**work, "mode": way}) for way in WAYS),
+                *(Contender(way, "ours", "predict", {**work, "mode": mode}) for way, mode in WAYS.items()),
                 Contender(TORCH, "mmseg", "predict", {**work, "channels_last": False}),
                 Contender("mmsegmentation channels_last", "mmseg", "predict", {**work, "channels_last": True}),
             ],

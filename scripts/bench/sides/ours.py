@@ -154,10 +154,34 @@ def _predictor(network: str, mode: str) -> Any:
     built = build_model(run.model, num_classes=run.num_classes, data_format=run.data_format)
     if mode == "eager":
         return EagerPredictor(built)
+    if mode in ("exported", "onnxruntime"):
+        return _exported(EagerPredictor(built), mode)
     from legacy.pdseg.session import network_builder, weights_of
     from legacy.pdseg.stepper import StaticPredictor
 
     return StaticPredictor(network_builder(run), weights_of(built), paddle.CPUPlace())
+
+
+def _exported(own: Any, mode: str) -> Any:
+    """The network exported: run by Paddle Inference, or by ONNX Runtime as ``--backend onnxruntime`` does."""
+    import tempfile
+
+    from dygraph.engine.export import ExportedPredictor, ExportSpec, export_eager
+    from dygraph.onnx_backend import with_backend
+
+    if mode == "onnxruntime":
+        return with_backend("onnxruntime", None, own, lambda spec: export_eager(own.network, spec))
+
+    class Exported(ExportedPredictor):
+        """Its class ids."""
+
+        def class_ids(self, images: Any) -> Any:
+            """What the exported argmax gives."""
+            return self.run(images)
+
+    spec = ExportSpec(Path(tempfile.mkdtemp(prefix="dualseg-bench-")), "argmax")
+    export_eager(own.network, spec)
+    return Exported(spec)
 
 
 def predict(network: str, shape: list[int], mode: str) -> Round:
