@@ -30,7 +30,16 @@ setup(
     extras_require={
         "cpu": ["paddlepaddle>=3.0,<4", "setuptools"],
         "gpu": ["paddlepaddle-gpu>=3.0,<4", "setuptools"],
+        "onnx": ["paddle2onnx>=2.0", "onnxruntime>=1.15"],
+        "png": ["imagecodecs>=2023.3.16"],
         "vdl": ["visualdl>=2.5"],
-        "dev": ["pytest>=7", "pytest-xdist>=3", "ruff>=0.6", "scikit-learn>=1.2", "hypothesis>=6"],
+        "dev": [
+            "pytest>=7",
+            "pytest-xdist>=3",
+            "ruff>=0.6",
+            "scikit-learn>=1.2",
+            "hypothesis>=6",
+            "imagecodecs>=2023.3.16",
+        ],
     },
 )

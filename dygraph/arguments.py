@@ -98,6 +98,7 @@ def inference_parser(description: str) -> argparse.ArgumentParser:
     """Flags of ``val.py`` and ``predict.py``: how an image becomes a label map."""
     parser = common_parser(description)
     parser.add_argument("--model_path", required=True, metavar="PATH", help="checkpoint directory or weights file")
+    add_backend_flag(parser)
     parser.add_argument("--aug_eval", action="store_true", help="apply --scales and flips")
     parser.add_argument("--scales", nargs="+", type=float, metavar="S", help="image scales whose results are summed")
     parser.add_argument("--flip_horizontal", action="store_true", help="add the mirrored image")
@@ -106,6 +107,16 @@ def inference_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--crop_size", nargs=2, type=int, metavar=("W", "H"), help="window size")
     parser.add_argument("--stride", nargs=2, type=int, metavar=("W", "H"), help="step between windows")
     return parser
+
+
+def add_backend_flag(parser: argparse.ArgumentParser) -> None:
+    """Who runs the network, in both modes' evaluation and prediction."""
+    parser.add_argument(
+        "--backend",
+        choices=("paddle", "onnxruntime"),
+        default="paddle",
+        help="paddle, or on a CPU the faster onnxruntime (needs the extra onnx)",
+    )
 
 
 def config_overrides(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from dygraph.arguments import inference_parser, load_config, train_parser, use_gpu
 from dygraph.paddle_check import require_paddle
 from shared.commands.run import print_config_if
+from shared.config.run_config import RunConfig
+from shared.engine.stepper import Predictor
 
 
 def train(argv: Sequence[str]) -> None:
@@ -22,6 +25,15 @@ def train(argv: Sequence[str]) -> None:
         run_training(run, training_mode(run, use_gpu(arguments)))
 
 
+def _predictor(run: RunConfig, arguments: argparse.Namespace) -> Predictor:
+    from dygraph.engine.export import export_eager
+    from dygraph.engine.session import make_predictor
+    from dygraph.onnx_backend import with_backend
+
+    own = make_predictor(run, arguments.model_path, use_gpu(arguments))
+    return with_backend(arguments.backend, use_gpu(arguments), own, lambda spec: export_eager(own.network, spec))
+
+
 def val(argv: Sequence[str]) -> None:
     """``dygraph/val.py``."""
     parser = inference_parser("Evaluate weights over the validation set.")
@@ -30,13 +42,12 @@ def val(argv: Sequence[str]) -> None:
     )
     arguments = parser.parse_args(argv)
     require_paddle()
-    from dygraph.engine.session import make_predictor
     from shared.commands.validate import validate
 
     run = load_config(arguments)
     if not print_config_if(arguments.print_config, run):
         weights = arguments.model_path
-        validate(run, lambda: make_predictor(run, weights, use_gpu(arguments)), weights, Path(arguments.save_dir))
+        validate(run, lambda: _predictor(run, arguments), weights, Path(arguments.save_dir))
 
 
 def predict(argv: Sequence[str]) -> None:
@@ -48,14 +59,13 @@ def predict(argv: Sequence[str]) -> None:
     parser.add_argument("--save_probabilities", action="store_true", default=False, help="also write .npz files")
     arguments = parser.parse_args(argv)
     require_paddle()
-    from dygraph.engine.session import make_predictor
     from shared.commands.predict import predict_command
 
     run = load_config(arguments)
     if not print_config_if(arguments.print_config, run):
         predict_command(
             run,
-            lambda: make_predictor(run, arguments.model_path, use_gpu(arguments)),
+            lambda: _predictor(run, arguments),
             arguments.image_path,
             Path(arguments.save_dir),
             arguments.custom_color,

@@ -18,7 +18,8 @@ def _is_amd(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
         return "AMD" in platform.processor()
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -35,7 +36,7 @@ def prepare(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
     wanted = {}
     if _is_amd():
         wanted["MKL_DEBUG_CPU_TYPE"] = "5"
-    threads = environ.get("OMP_NUM_THREADS", str(_usable_cores()))
+    threads = environ.get("OMP_NUM_THREADS", str(usable_cores()))
     wanted["OMP_NUM_THREADS"] = threads
     wanted["FLAGS_paddle_num_threads"] = threads
     chosen = {key: value for key, value in wanted.items() if key not in environ}

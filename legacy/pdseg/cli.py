@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dygraph.arguments import add_backend_flag
 from dygraph.paddle_check import require_paddle
 from legacy.pdseg.config import load_static_config
 from shared.commands.check import add_json_flag
 from shared.commands.run import print_config_if
 from shared.config.run_config import RunConfig
+from shared.engine.stepper import Predictor
 from shared.errors import ConfigError
 
 
@@ -49,6 +51,15 @@ def _weights(arguments: argparse.Namespace, run: RunConfig) -> str:
     return weights
 
 
+def _predictor(run: RunConfig, weights: str, arguments: argparse.Namespace) -> Predictor:
+    from dygraph.onnx_backend import with_backend
+    from legacy.pdseg.export import export_static
+    from legacy.pdseg.session import make_predictor
+
+    own = make_predictor(run, weights, arguments.use_gpu)
+    return with_backend(arguments.backend, arguments.use_gpu, own, lambda spec: export_static(own, spec))
+
+
 def train(argv: Sequence[str]) -> None:
     """``pdseg/train.py``."""
     parser = _parser("Train a network in static mode.")
@@ -82,23 +93,24 @@ def train(argv: Sequence[str]) -> None:
 def evaluate(argv: Sequence[str]) -> None:
     """``pdseg/eval.py``."""
     parser = _inference_parser("Evaluate weights over the validation set in static mode.")
+    add_backend_flag(parser)
     parser.add_argument(
         "--save_dir", default="output/eval", metavar="DIR", help="metrics.json and confusion.png go here"
     )
     arguments = parser.parse_args(argv)
     require_paddle()
-    from legacy.pdseg.session import make_predictor
     from shared.commands.validate import validate
 
     run = _load(arguments, ("val",))
     if not print_config_if(arguments.print_config, run):
         weights = _weights(arguments, run)
-        validate(run, lambda: make_predictor(run, weights, arguments.use_gpu), weights, Path(arguments.save_dir))
+        validate(run, lambda: _predictor(run, weights, arguments), weights, Path(arguments.save_dir))
 
 
 def visualize(argv: Sequence[str]) -> None:
     """``pdseg/vis.py``."""
     parser = _inference_parser("Predict images in static mode: class ids, overlays, probabilities.")
+    add_backend_flag(parser)
     parser.add_argument(
         "--image_path", default=None, metavar="PATH", help="image, directory or list; default: vis list"
     )
@@ -107,7 +119,6 @@ def visualize(argv: Sequence[str]) -> None:
     parser.add_argument("--save_probabilities", action="store_true", help="also write .npz files")
     arguments = parser.parse_args(argv)
     require_paddle()
-    from legacy.pdseg.session import make_predictor
     from shared.commands.predict import predict_command
 
     run = _load(arguments, () if arguments.image_path else ("vis",))
@@ -115,7 +126,7 @@ def visualize(argv: Sequence[str]) -> None:
         weights = _weights(arguments, run)
         predict_command(
             run,
-            lambda: make_predictor(run, weights, arguments.use_gpu),
+            lambda: _predictor(run, weights, arguments),
             arguments.image_path,
             Path(arguments.vis_dir),
             arguments.custom_color,

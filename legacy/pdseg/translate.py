@@ -43,6 +43,7 @@ def translate(
     losses = translate_losses(cfg, problems)
     train_data, val_data = translate_data(cfg, problems, check_lists)
     evaluation = _evaluation(cfg, problems)
+    reader = _reader(cfg, problems, use_mpio)
     train = _train(cfg, flags)
     if train.do_eval and val_data is None:
         problems.add("DATASET.VAL_FILE_LIST", "is empty, and --do_eval needs it")
@@ -57,7 +58,7 @@ def translate(
         train_data=train_data,
         val_data=val_data,
         evaluation=evaluation,
-        reader=_reader(cfg, use_mpio),
+        reader=reader,
         precision=_precision(cfg),
         files=_files(cfg),
         num_classes=cfg.DATASET.NUM_CLASSES,
@@ -142,9 +143,20 @@ def reader_kind(use_mpio: bool) -> str:
     return "process" if use_mpio else "thread"
 
 
-def _reader(cfg: CfgNode, use_mpio: bool) -> ReaderConfig:
-    section = cfg.DATALOADER
-    return replace(reader_config(section.NUM_WORKERS, section.BUF_SIZE, use_mpio), on_bad_sample=section.ON_BAD_SAMPLE)
+def _reader(cfg: CfgNode, problems: Problems, use_mpio: bool) -> ReaderConfig:
+    loader = cfg.DATALOADER
+    if loader.CACHE == "ram" and loader.CACHE_DIR is not None:
+        problems.add(
+            "DATALOADER.CACHE_DIR",
+            f"got {loader.CACHE_DIR!r} with DATALOADER.CACHE ram, which has no directory; remove it, or use disk",
+        )
+    return replace(
+        reader_config(loader.NUM_WORKERS, loader.BUF_SIZE, use_mpio),
+        on_bad_sample=loader.ON_BAD_SAMPLE,
+        cache=loader.CACHE,
+        cache_size=loader.CACHE_SIZE,
+        cache_dir=loader.CACHE_DIR,
+    )
 
 
 def reader_config(workers: int, buffered: int, use_mpio: bool) -> ReaderConfig:

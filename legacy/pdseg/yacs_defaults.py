@@ -13,8 +13,20 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from legacy.pdseg.yacs_values import Kind, boolean, choice, either, integer, number, optional, sequence, size, text
-from shared.config.run_config import ON_BAD_SAMPLE, STOP
+from legacy.pdseg.yacs_values import (
+    Kind,
+    boolean,
+    choice,
+    either,
+    integer,
+    number,
+    optional,
+    sequence,
+    size,
+    switched_choice,
+    text,
+)
+from shared.config.run_config import CACHES, ON_BAD_SAMPLE, STOP, ReaderConfig
 
 
 @dataclass(frozen=True)
@@ -176,6 +188,9 @@ _COMMANDS = {
     "DATALOADER.NUM_WORKERS": Option(8, integer(0)),
     "DATALOADER.BUF_SIZE": Option(256, integer(1)),
     "DATALOADER.ON_BAD_SAMPLE": Option(STOP, choice(*ON_BAD_SAMPLE)),
+    "DATALOADER.CACHE": Option("off", switched_choice(*CACHES)),
+    "DATALOADER.CACHE_SIZE": Option(ReaderConfig.cache_size, number(above=0)),  # gigabytes
+    "DATALOADER.CACHE_DIR": Option(None, optional(text(empty=False))),
 }
 
 #: Every option by its dotted key.

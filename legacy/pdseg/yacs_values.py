@@ -114,6 +114,12 @@ def choice(*options: Any) -> Kind:
     return Kind("one of " + ", ".join(str(o) for o in options), parse)
 
 
+def switched_choice(*options: str) -> Kind:
+    """One of a few words with ``off`` among them, which YAML reads as False."""
+    kind = choice(*options)
+    return Kind(kind.expected, lambda value: "off" if value is False else kind.parse(value))
+
+
 def optional(kind: Kind) -> Kind:
     """A value of ``kind``, or None."""
     return Kind(

@@ -16,6 +16,7 @@ from shared.config.data_sections import (
 from shared.config.learning_rate import read_schedule
 from shared.config.overrides import apply_overrides, parse_opts
 from shared.config.run_config import (
+    CACHES,
     ON_BAD_SAMPLE,
     STOP,
     Component,
@@ -190,16 +191,26 @@ def _read_train(top: Section) -> TrainConfig:
 def _read_reader(top: Section) -> ReaderConfig:
     """``num_workers: 0`` reads in the loop; more are processes unless ``reader.kind`` says threads."""
     workers = top.take("num_workers", "int", 0, at_least=0)
-    section = Section(_take_raw(top, "reader") or {}, "reader", top.findings)
+    values = _take_raw(top, "reader") or {}
+    if isinstance(values, Mapping) and values.get("cache") is False:
+        values = {**values, "cache": "off"}  # YAML's off is a bool
+    section = Section(values, "reader", top.findings)
     default = "process" if workers else "inline"
     kind = section.take("kind", "str", default, one_of=("inline", "thread", "process"))
     prefetch = section.take("prefetch", "int", 2, at_least=1)
     on_bad_sample = top.take("on_bad_sample", "str", STOP, one_of=ON_BAD_SAMPLE)
+    cache = section.take("cache", "str", "off", one_of=CACHES)
+    cache_size = section.take("cache_size", "float", ReaderConfig.cache_size, above=0)
+    cache_dir = section.take("cache_dir", "str | None", None)
     section.finish("reader")
+    if cache == "ram" and cache_dir is not None:
+        section.problem(
+            "cache_dir", f"got {cache_dir!r} with cache: ram, which has no directory; remove it, or use disk"
+        )
     if (kind == "inline") != (workers == 0):
         needed = "no worker; set num_workers: 0" if kind == "inline" else "workers; set num_workers"
         section.problem("kind", f"{kind} needs {needed} (num_workers is {workers})")
-    return ReaderConfig(kind, workers, prefetch, on_bad_sample)
+    return ReaderConfig(kind, workers, prefetch, on_bad_sample, cache, cache_size, cache_dir)
 
 
 def _read_precision(top: Section) -> PrecisionConfig:

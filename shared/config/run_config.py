@@ -118,6 +118,9 @@ class EvalConfig:
     stride_hw: tuple[int, int] | None = None
 
 
+CACHES = ("off", "ram", "disk")  # where decoded samples are kept
+
+
 @dataclass(frozen=True)
 class ReaderConfig:
     """How batches are read: ``inline`` (in the loop), ``thread`` or ``process`` (workers and shared memory)."""
@@ -126,6 +129,9 @@ class ReaderConfig:
     workers: int = 0
     prefetch: int = 2  # batches kept ready per worker
     on_bad_sample: str = STOP  # stop | skip: what a sample that breaks during the run does to it
+    cache: str = "off"  # one of CACHES
+    cache_size: float = 32.0  # gigabytes (10**9 bytes)
+    cache_dir: str | None = None  # disk: the folder; None is ``decoded`` in the toolkit's cache
 
 
 @dataclass(frozen=True)

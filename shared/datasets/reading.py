@@ -10,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shared.datasets.base import Record
 from shared.datasets.image_file import ImageFile, exif_orientation, open_image_file, open_with_pillow
+from shared.datasets.png import PLAIN_GREY, decode_png
 from shared.errors import DataError
 from shared.transforms.base import Sample
 
@@ -17,19 +18,26 @@ _PNG_GREY = 0
 _SAVE_IDS = "save the label as an 8-bit PNG with one channel of class ids"
 
 
-def read_image(path: str, origin: str = "") -> np.ndarray:
+def read_image(path: str, origin: str = "", rgb: bool = False) -> np.ndarray:
     """Decode an image.
 
     The EXIF orientation is applied; grey becomes three equal channels, alpha is dropped, 16 bits become 8 by
     dropping the lower half.
 
     Returns:
-        ``[H, W, 3]`` uint8, BGR.
+        ``[H, W, 3]`` uint8, BGR or, with ``rgb``, RGB.
 
     Raises:
         DataError: missing, empty, cut off, larger than 2**28 pixels, or no image at all.
     """
-    return _decode(open_image_file(path, origin), cv2.IMREAD_COLOR)
+    file = open_image_file(path, origin)
+    pixels = decode_png(file)
+    if pixels is None:
+        bgr = _decode(file, cv2.IMREAD_COLOR)
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB) if rgb else bgr
+    if pixels.ndim == 2:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+    return pixels if rgb else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
 
 
 def read_label(path: str, origin: str = "") -> np.ndarray:
@@ -42,8 +50,9 @@ def read_label(path: str, origin: str = "") -> np.ndarray:
         DataError: as :func:`read_image`, or the file has several channels or more than 8 bits.
     """
     file = open_image_file(path, origin)
-    if file.png_type == (8, _PNG_GREY):
-        return _decode(file, cv2.IMREAD_GRAYSCALE)
+    if file.png_type == PLAIN_GREY:
+        pixels = decode_png(file)
+        return _decode(file, cv2.IMREAD_GRAYSCALE) if pixels is None else pixels
     label = _decode_with_pillow(file)
     if file.png_type is not None and file.png_type[1] == _PNG_GREY and file.png_type[0] in (2, 4):
         label //= 255 // (2 ** file.png_type[0] - 1)  # decoders stretch these to 0..255
@@ -57,13 +66,13 @@ def read_sample(record: Record, label_map: Sequence[int] | None = None) -> Sampl
         record: the two files.
         label_map: the data set's, see :class:`shared.datasets.base.SegmentationDataset`.
     """
-    image = read_image(record.image, record.origin)
+    image = read_image(record.image, record.origin, rgb=True)
     label = None if record.label is None else read_label(record.label, record.origin)
     if label is not None and label.shape != image.shape[:2]:
         raise _size_error(record, image.shape[:2], label.shape)
     if label is not None and label_map is not None:
         label = _map_label(label, label_map, str(record.label))
-    return Sample(image=image, label=label, path=record.image)
+    return Sample(image=image, label=label, path=record.image, rgb=True)
 
 
 def _map_label(label: np.ndarray, label_map: Sequence[int], path: str) -> np.ndarray:

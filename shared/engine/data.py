@@ -12,14 +12,18 @@ import shared.datasets
 import shared.transforms  # noqa: F401 - both imports fill the registries
 from shared.config.run_config import Component, DatasetConfig, ReaderConfig, RunConfig
 from shared.datasets.base import SegmentationDataset
+from shared.datasets.png import HAS_FAST_PNG
 from shared.engine.stepper import Batch
 from shared.errors import ConfigError
 from shared.reading.broken import BrokenSamples
+from shared.reading.cache import DecodedCache
+from shared.reading.cache_folder import open_folder
 from shared.reading.collate import collate
-from shared.reading.reader import open_reader
+from shared.reading.reader import Reader, open_reader
 from shared.reading.sampler import TrainSampler, eval_batches
 from shared.reading.source import SampleSource
 from shared.registry import DATASETS
+from shared.runtime import usable_cores
 from shared.transforms.base import Sample
 from shared.transforms.compose import Compose, build_transforms
 
@@ -139,8 +143,25 @@ def batch_per_rank(run: RunConfig, world: int) -> int:
     return size // world
 
 
+def reading_advice(reader: ReaderConfig) -> str:
+    """What makes batches come faster than with these settings, on this machine."""
+    cores = usable_cores()
+    advice = []
+    if reader.kind == "inline":
+        advice.append(f"set num_workers to {max(1, cores - 1)} (static: DATALOADER.NUM_WORKERS)")
+    elif reader.workers < cores:
+        advice.append(f"raise num_workers from {reader.workers} to {cores} (static: DATALOADER.NUM_WORKERS)")
+    if reader.kind == "thread":
+        advice.append("read with processes (reader.kind: process, static: --use_mpio)")
+    if reader.cache == "off":
+        advice.append("keep decoded images (reader.cache: ram or disk, static: DATALOADER.CACHE)")
+    if not HAS_FAST_PNG:
+        advice.append("install the faster PNG decoder (pip install -e '.[png]')")
+    return ", or ".join(advice) or "every setting is at its best: use fewer or cheaper transforms, or more cores"
+
+
 class EvalData:
-    """The labelled samples of an evaluation, one image a batch, labels at their own size.
+    """The labelled samples of an evaluation, one image a batch, labels uint8 at their own size.
 
     Args:
         run: the run; its ``val_data`` and ``reader`` sections are used.
@@ -163,11 +184,19 @@ class EvalData:
 
     def open(self) -> AbstractContextManager[Iterable[Batch]]:
         """A reader over every sample of this rank once."""
-        return _open(self.source, self._batches(), self.reader)
+        return _open(self.source, self._batches(), self.reader, np.uint8)
 
     def _batches(self) -> list[list[tuple[int, int]]]:
         return eval_batches(len(self.dataset), 1, self.rank, self.world)
 
 
-def _open(source: SampleSource, batches: Iterable[list[tuple[int, int]]], reader: ReaderConfig):
-    return open_reader(source, batches, kind=reader.kind, workers=reader.workers, prefetch=reader.prefetch)
+def _open(
+    source: SampleSource,
+    batches: Iterable[list[tuple[int, int]]],
+    reader: ReaderConfig,
+    label_type: type = np.int64,
+) -> Reader:
+    if reader.cache != "off" and source.cache is None:
+        source.cache = DecodedCache(open_folder(reader))
+    sizes = {"workers": reader.workers, "prefetch": reader.prefetch}
+    return open_reader(source, batches, kind=reader.kind, label_type=label_type, **sizes)

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 FEW_OVERFLOWS = 10
 NEWS_SECONDS = 5.0  # how long a rank whose exchange broke waits to hear who died
+STARVED_SHARE = 0.1  # of a step spent waiting for its batch, above which the log says what to raise
 STUCK_SECONDS = 600.0  # after a step of this length every thread's stack is printed
 _SEEDS_APART = 1_000_003  # between what two ranks draw in one step
 
@@ -111,6 +112,7 @@ class TrainLoop:
         show_progress: draw a progress bar on stderr.
         ranks: the processes of the run; each runs this loop, step by step together.
         broken: told of samples that could not be read and were replaced.
+        reading_advice: what to raise where the steps wait for data.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class TrainLoop:
         show_progress: bool = False,
         ranks: Ranks | None = None,
         broken: BrokenSamples | None = None,
+        reading_advice: str = "",
     ) -> None:
         self.stepper = stepper
         self.schedule = schedule
@@ -136,6 +139,8 @@ class TrainLoop:
         self.show_progress = show_progress
         self.ranks = ranks or Alone()
         self.broken = broken
+        self.reading_advice = reading_advice
+        self._intervals = 0
         self._saved_at = first_iteration
         self._skipped_in_a_row = 0
 
@@ -268,6 +273,19 @@ class TrainLoop:
         )
         logger.info("%s", interval.line())
         self.records.write(interval.record())
+        self._say_if_starved(interval)
+
+    def _say_if_starved(self, interval: Interval) -> None:
+        """Once a run, and not of its first interval, in which the workers start."""
+        self._intervals += 1
+        is_starved = self._intervals > 1 and interval.reader_cost > STARVED_SHARE * interval.batch_cost
+        if not self.reading_advice or not is_starved:
+            return
+        logger.warning(
+            "data is the bottleneck: %.0f %% of a step is spent waiting for its batch; %s",
+            *(100 * interval.reader_cost / interval.batch_cost, self.reading_advice),
+        )
+        self.reading_advice = ""
 
     def _progress_bar(self) -> tqdm:
         return tqdm(

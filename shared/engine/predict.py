@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -62,7 +61,7 @@ def predict(
     names = Counter(path.with_suffix("") for path in images)
     for path in tqdm(images, unit="image", disable=not show_progress, leave=False, dynamic_ncols=True):
         try:
-            image = read_image(str(path))
+            image = read_image(str(path), rgb=True)
         except DataError as error:
             logger.warning("skipped: %s", error)
             skipped.append(str(path))
@@ -78,7 +77,7 @@ def predict(
         else:
             ids = guard.run(lambda how, batch=batch: label_maps(predictor, batch, how)[0], config, *place)
         save_index_png(save_dir / "pseudo_color_prediction" / name, ids, palette)
-        painted = overlay(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), ids, palette)
+        painted = overlay(image, ids, palette)
         save_rgb(save_dir / "added_prediction" / name, painted)
     if skipped and len(skipped) == len(images):
         raise DataError(f"none of the {len(images)} images could be read, {skipped[0]} first")
@@ -86,7 +85,7 @@ def predict(
 
 
 def _as_batch(image: np.ndarray, path: str, transforms: Compose) -> Batch:
-    sample = Sample(image=image, path=path)
+    sample = Sample(image=image, path=path, rgb=True)
     transforms(sample, np.random.default_rng(0))
     return Batch(sample.image[None], None, [path], [sample.undo])
 

@@ -19,7 +19,7 @@ class Batch:
 
     Attributes:
         images: ``[N, 3, H, W]`` float32.
-        labels: ``[N, H, W]`` int64 in ``0..K-1`` or ignore_index; None when predicting.
+        labels: ``[N, H, W]`` int64 (uint8 in an evaluation) in ``0..K-1`` or ignore_index; None when predicting.
         paths: the N image files.
         undo: per image, ``Sample.undo``.
         broken: image files that could not be read and the sentence about each: in their place stand other samples, or

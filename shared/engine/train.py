@@ -16,7 +16,7 @@ from shared.config.effective import config_to_dict
 from shared.config.run_config import RunConfig
 from shared.datasets.base import SegmentationDataset
 from shared.engine.checkpoint import Progress, ensure_writable, load_checkpoint, resolve_resume
-from shared.engine.data import EvalData, TrainData, batch_per_rank
+from shared.engine.data import EvalData, TrainData, batch_per_rank, reading_advice
 from shared.engine.earlier_runs import move_later_aside, move_run_aside
 from shared.engine.handshake import compare, config_facts, file_facts
 from shared.engine.loop import Cadence, InterruptedRunError, TrainLoop
@@ -109,7 +109,19 @@ def _train(run: RunConfig, mode: Mode, ranks: Ranks, batch_size: int) -> Path:
             run, mode.name, mode.versions, save_dir, stepper, eval_data, records, progress, ranks, cadence, guard
         )
         show = sys.stderr.isatty() and ranks.rank == WRITER
-        loop = TrainLoop(stepper, schedule, cadence, records, saver, progress.iteration, seed, show, ranks, data.broken)
+        loop = TrainLoop(
+            stepper,
+            schedule,
+            cadence,
+            records,
+            saver,
+            progress.iteration,
+            seed,
+            show,
+            ranks,
+            data.broken,
+            reading_advice(run.reader),
+        )
         saver.interrupted = lambda: loop.interrupted
         if not saver.catch_up(resumed):
             with data.open(progress.iteration, cadence.total_iters) as batches:

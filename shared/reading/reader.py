@@ -17,6 +17,8 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Protocol
 
+import numpy as np
+
 from shared.engine.stepper import Batch
 from shared.errors import RunFailedError
 from shared.reading import worker
@@ -49,8 +51,9 @@ class Reader(Iterator[Batch]):
         wait_seconds: the time all calls of ``next`` have taken so far: what the network spent waiting for data.
     """
 
-    def __init__(self, backend: _Backend, batches: Iterable[Indices], ahead: int) -> None:
+    def __init__(self, backend: _Backend, batches: Iterable[Indices], ahead: int, label_type: type = np.int64) -> None:
         self.wait_seconds = 0.0
+        self._label_type = label_type
         self._backend = backend
         self._batches = iter(batches)
         self._ahead = ahead
@@ -80,6 +83,8 @@ class Reader(Iterator[Batch]):
                 raise StopIteration
             batch = self._backend.take(self._tickets.popleft())
             self._look_ahead()
+            if batch.labels is not None:  # they travel as bytes
+                batch.labels = batch.labels.astype(self._label_type, copy=False)
             return batch
         finally:
             self.wait_seconds += time.perf_counter() - began
@@ -222,6 +227,7 @@ def open_reader(
     kind: str = "inline",
     workers: int = 0,
     prefetch: int = 2,
+    label_type: type = np.int64,
 ) -> Reader:
     """Read ``batches`` from ``source``.
 
@@ -232,6 +238,7 @@ def open_reader(
         kind: ``inline`` (in the loop), ``thread`` or ``process``.
         workers: number of threads or processes, 1 or more; 0 for ``inline``.
         prefetch: batches kept ready per worker, 1 or more; ``inline`` reads none ahead.
+        label_type: of the batches' labels: int64 as a loss takes them, or uint8, which an evaluation counts faster.
 
     Returns:
         A context manager and iterator of batches, in the order of ``batches``. An error in a worker comes out of
@@ -248,9 +255,9 @@ def open_reader(
     if (workers != 0) if kind == "inline" else (workers < 1):
         raise ValueError(f"workers is {workers} for reader kind {kind!r}; expected 0 for inline, else 1 or more")
     if kind == "inline":
-        return Reader(_Inline(source), batches, ahead=1)
+        return Reader(_Inline(source), batches, 1, label_type)
     backend = _Threads(source, workers) if kind == "thread" else _processes_or_threads(source, workers)
-    return Reader(backend, batches, ahead=workers * prefetch)
+    return Reader(backend, batches, workers * prefetch, label_type)
 
 
 def _processes_or_threads(source: Source, workers: int) -> _Backend:

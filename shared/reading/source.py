@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from shared.config.run_config import SKIP, STOP
-from shared.datasets.base import SegmentationDataset
+from shared.datasets.base import Record, SegmentationDataset
 from shared.datasets.reading import check_label, read_sample
 from shared.errors import DataError, RunFailedError, UserError
+from shared.reading.cache import DecodedCache
 from shared.transforms.base import Sample
 
 _REPLACEMENTS = 10
@@ -42,8 +43,13 @@ class SampleSource:
         replaces: False: a skipped sample comes as an empty one (``[3, 1, 1]``, nothing but ignored), for an
             evaluation, where no sample may count twice.
 
+    Attributes:
+        cache: keeps decoded samples where the config asks for it; whoever opens a reader sets it.
+
     Picklable where its parts are, for worker processes.
     """
+
+    cache: DecodedCache | None = None
 
     def __init__(
         self,
@@ -104,9 +110,7 @@ class SampleSource:
 
     def _read(self, index: int, drawn_by: Sequence[int]) -> Sample:
         record = self.dataset.records[index]
-        sample = read_sample(record, self.dataset.label_map)
-        if sample.label is not None:
-            check_label(sample.label, self.dataset.num_classes, self.dataset.ignore_index, str(record.label))
+        sample = self._decoded(record)
         rng = np.random.default_rng([self.seed, *drawn_by])
         try:
             self.transforms(sample, rng)
@@ -114,6 +118,19 @@ class SampleSource:
             raise
         except Exception as error:
             raise DataError(_failed(str(record.image), error), "transform") from error
+        return sample
+
+    def _decoded(self, record: Record) -> Sample:
+        data = self.dataset
+        if self.cache is None:
+            return self._decode(record)
+        meaning = (data.label_map, data.num_classes, data.ignore_index)
+        return self.cache.get(record, meaning, lambda: self._decode(record))
+
+    def _decode(self, record: Record) -> Sample:
+        sample = read_sample(record, self.dataset.label_map)
+        if sample.label is not None:
+            check_label(sample.label, self.dataset.num_classes, self.dataset.ignore_index, str(record.label))
         return sample
 
 

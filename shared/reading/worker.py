@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -12,12 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import numpy as np
 
 from shared.engine.stepper import Batch
 from shared.errors import RunFailedError, UserError
 from shared.reading.collate import collate
 from shared.reading.parcel import Parcel, Spool
 from shared.reading.source import Source
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_LARGEST_KEPT = 2**25  # the most that glibc allows
 
 
 class ReadingStoppedError(Exception):
@@ -41,13 +47,15 @@ class Failure:
 
 
 def read_batch(source: Source, batch: Sequence[tuple[int, int]], is_open: Callable[[], bool]) -> Batch:
-    """Read and stack the samples ``(epoch, index)`` of one batch; ReadingStoppedError once ``is_open`` is false."""
+    """Read and stack the samples ``(epoch, index)`` of one batch, labels uint8; ReadingStoppedError once ``is_open`` is
+    false.
+    """
     samples = []
     for epoch, index in batch:
         if not is_open():
             raise ReadingStoppedError
         samples.append(source.get(epoch, index))
-    return collate(samples)
+    return collate(samples, np.uint8)
 
 
 class _Worker:
@@ -62,9 +70,18 @@ def start(pickled_source: bytes, spool: Spool) -> None:
     """Prepare this process: quiet on Ctrl-C (the main process decides), one thread, and gone with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
+    _keep_freed_memory()
     _Worker.pickled_source = pickled_source
     _Worker.spool = spool
     threading.Thread(target=_leave_with_parent, args=(spool,), daemon=True).start()
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library use the memory of one image for the next, instead of giving it back and clearing it anew."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library has no such call
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
+        mallopt(_M_TRIM_THRESHOLD, 8 * _LARGEST_KEPT)
 
 
 def read(batch: Sequence[tuple[int, int]]) -> Parcel | Failure:

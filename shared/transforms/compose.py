@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from shared.config.run_config import Component
@@ -19,11 +18,11 @@ __all__ = ["Compose", "build_transforms", "undo_geometry"]
 
 
 class Compose:
-    """Applies transforms in order, between OpenCV's ``[H, W, 3]`` BGR uint8 and the network's ``[3, H, W]`` float32.
+    """Applies transforms in order, between the decoded ``[H, W, 3]`` uint8 and the network's ``[3, H, W]`` float32.
 
     Args:
         transforms: applied first to last.
-        to_rgb: turn BGR into RGB before them.
+        to_rgb: they and the network see RGB; False: BGR.
 
     Raises:
         ValueError: when a transform that needs grey levels 0..255 comes after ``Normalize``.
@@ -45,9 +44,7 @@ class Compose:
             DataError: when image and label differ in size, or a transform cannot take the image.
         """
         self._check(sample)
-        if self.to_rgb and not sample.rgb:
-            sample.image = cv2.cvtColor(sample.image, cv2.COLOR_BGR2RGB)
-            sample.rgb = True
+        sample.order_channels(self.to_rgb)
         for transform in self.transforms:
             transform(sample, rng)
         sample.image = np.ascontiguousarray(sample.image.transpose(2, 0, 1), dtype=np.float32)

@@ -12,7 +12,7 @@ from shared.transforms import checks
 from shared.transforms import functional as F  # noqa: N812
 from shared.transforms.base import Sample, Transform
 from shared.transforms.drawn import RandomTransform
-from shared.transforms.geometry import crop_sample, place_sample, resize_sample
+from shared.transforms.geometry import place_sample, resize_sample
 
 GREY = (127.5, 127.5, 127.5)
 
@@ -151,7 +151,7 @@ class RandomPaddingCrop(RandomTransform[tuple[tuple[int, int], ...]]):
         """Pad where needed, then cut out the first window that is mixed enough."""
         place_sample(sample, self.padded_hw(sample.size_hw), (0, 0), self.fills)
         top, left = self.pick(sample.label, params)
-        crop_sample(sample, top, left, self.crop_hw)
+        sample.crop(top, left, self.crop_hw)
 
     def pick(self, label: np.ndarray | None, corners: Sequence[tuple[int, int]]) -> tuple[int, int]:
         """The first corner whose window is mixed enough, else the last; without a label the first."""
@@ -194,7 +194,7 @@ class RandomCenterCrop(RandomTransform[tuple[int, int, int, int]]):
     def apply(self, sample: Sample, params: tuple[int, int, int, int]) -> None:
         """Cut the window out."""
         top, left, height, width = params
-        crop_sample(sample, top, left, (height, width))
+        sample.crop(top, left, (height, width))
 
     @staticmethod
     def _side(rng: np.random.Generator, length: int, keep: float) -> tuple[int, int]:

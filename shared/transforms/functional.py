@@ -106,6 +106,11 @@ def warp(
 # --- values ---------------------------------------------------------------------------------------------------------
 
 
+def swap_channels(image: np.ndarray) -> np.ndarray:
+    """RGB for BGR, BGR for RGB."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
 def as_uint8(image: np.ndarray) -> np.ndarray:
     """Grey levels rounded to the nearest whole one and limited to 0..255."""
     return image if image.dtype == np.uint8 else cv2.convertScaleAbs(np.maximum(image, 0))

@@ -15,9 +15,7 @@ def resize_sample(sample: Sample, size_hw: tuple[int, int], interpolation: str =
     before = sample.size_hw
     if before == size_hw:
         return
-    sample.image = F.resize(sample.image, size_hw, interpolation)
-    if sample.label is not None:
-        sample.label = F.resize(sample.label, size_hw, "NEAREST")
+    sample.resize(size_hw, interpolation)
     sample.undo.append(("resize", before))
 
 
@@ -40,13 +38,6 @@ def place_sample(
     if sample.label is not None:
         sample.label = F.pad(sample.label, margins, (label_fill,))
     sample.undo.append(("pad", (height, width) if corner == (0, 0) else (height, width, top, left)))
-
-
-def crop_sample(sample: Sample, top: int, left: int, size_hw: tuple[int, int]) -> None:
-    """The same window of image and label."""
-    sample.image = F.crop(sample.image, top, left, size_hw)
-    if sample.label is not None:
-        sample.label = F.crop(sample.label, top, left, size_hw)
 
 
 def warp_sample(

@@ -13,7 +13,7 @@ from shared.transforms import checks
 from shared.transforms import functional as F  # noqa: N812
 from shared.transforms.base import Sample
 from shared.transforms.drawn import RandomTransform
-from shared.transforms.geometry import crop_sample, warp_sample
+from shared.transforms.geometry import warp_sample
 
 
 @TRANSFORMS.register()
@@ -156,7 +156,7 @@ class RandomScaleAspect(RandomTransform["tuple[int, int, int, int] | None"]):
             return
         size_hw = sample.size_hw
         top, left, height, width = params
-        crop_sample(sample, top, left, (height, width))
+        sample.crop(top, left, (height, width))
         sample.image = F.resize(sample.image, size_hw)
         if sample.label is not None:
             sample.label = F.resize(sample.label, size_hw, "NEAREST")

@@ -187,6 +187,18 @@ def test_value_reader_of_an_eager_file(words: list[str], use_mpio: bool, expecte
     assert load(*words, path=EAGER, use_mpio=use_mpio).reader == expected
 
 
+def test_value_cache() -> None:
+    assert load("DATALOADER.CACHE", "off").reader.cache == "off"
+    kept = ("reader.cache", "disk", "reader.cache_dir", "there")
+    for use_mpio in (True, False):
+        reader = load(*kept, "num_workers", "3", path=EAGER, use_mpio=use_mpio).reader
+        assert (reader.cache, reader.cache_dir) == ("disk", "there")
+    with pytest.raises(ConfigError, match=r"DATALOADER\.CACHE_DIR: got 'x' with DATALOADER\.CACHE ram"):
+        load("DATALOADER.CACHE", "ram", "DATALOADER.CACHE_DIR", "x")
+    with pytest.raises(ConfigError, match=r"DATALOADER\.CACHE: .*expected one of off, ram, disk"):
+        load("DATALOADER.CACHE", "rom")
+
+
 def test_error_reader_of_an_eager_file() -> None:
     with pytest.raises(ConfigError, match="num_workers: got 0, and --use_mpio needs workers"):
         load("num_workers", "0", path=EAGER, use_mpio=True)

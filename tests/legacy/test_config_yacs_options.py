@@ -147,6 +147,9 @@ CARRIED: list[tuple[str, str, str, Any, list[str]]] = [
     ("DATALOADER.NUM_WORKERS", "3", "reader.workers", 3, []),
     ("DATALOADER.BUF_SIZE", "5", "reader.workers", 5, []),
     ("DATALOADER.ON_BAD_SAMPLE", "skip", "reader.on_bad_sample", "skip", []),
+    ("DATALOADER.CACHE", "ram", "reader.cache", "ram", []),
+    ("DATALOADER.CACHE_SIZE", "2", "reader.cache_size", 2.0, []),
+    ("DATALOADER.CACHE_DIR", "there", "reader.cache_dir", "there", ["DATALOADER.CACHE", "disk"]),
 ]
 
 REFUSED = {

@@ -12,7 +12,7 @@ from shared import runtime
 @pytest.fixture(params=[True, False], ids=["amd", "other"])
 def amd(request, monkeypatch):
     monkeypatch.setattr(runtime, "_is_amd", lambda: request.param)
-    monkeypatch.setattr(runtime, "_usable_cores", lambda: 6)
+    monkeypatch.setattr(runtime, "usable_cores", lambda: 6)
     return request.param
 
 
@@ -65,7 +65,7 @@ def test_value_without_cpuinfo_the_platform_is_asked(tmp_path, monkeypatch):
 
 def test_value_cores_are_those_this_process_may_use(monkeypatch):
     monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
-    assert runtime._usable_cores() == 3
+    assert runtime.usable_cores() == 3
     monkeypatch.delattr(runtime.os, "sched_getaffinity")
     monkeypatch.setattr(runtime.os, "cpu_count", lambda: None)
-    assert runtime._usable_cores() == 1
+    assert runtime.usable_cores() == 1

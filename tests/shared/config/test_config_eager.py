@@ -86,6 +86,9 @@ def test_value_every_top_level_key_arrives(basic):
         assert getattr(run.train, names.get(key, key)) == value
     run = load_run_config(basic, {"num_workers": 3, "reader.kind": "thread", "reader.prefetch": 4, "loss_scale": 128})
     assert run.reader == ReaderConfig("thread", 3, 4)
+    assert load_run_config(basic, opts=["reader.cache=off", "reader.cache_dir=there"]).reader.cache == "off"
+    cached = load_run_config(basic, opts=["reader.cache=disk", "reader.cache_size=8", "reader.cache_dir=there"])
+    assert cached.reader == ReaderConfig(cache="disk", cache_size=8.0, cache_dir="there")
     assert run.precision.loss_scale == 128.0
 
 
@@ -147,6 +150,9 @@ def test_error_missing_sections(tmp_path):
         (["loss_scale=often"], "loss_scale: expected dynamic or a number"),
         (["num_workers=2", "reader.kind=inline"], "reader.kind: inline needs no worker"),
         (["reader.kind=thread"], "reader.kind: thread needs workers"),
+        (["reader.cache=rom"], "reader.cache: expected one of off, ram, disk, got 'rom'; did you mean 'ram'?"),
+        (["reader.cache=ram", "reader.cache_dir=x"], "reader.cache_dir: got 'x' with cache: ram"),
+        (["reader.cache=disk", "reader.cache_size=0"], "reader.cache_size: expected more than 0, got 0"),
         (["use_ema=true"], "use_ema: no moving average"),
         (["to_static_training=true"], "to_static_training: train with"),
         (["distill_loss={coef: [1]}"], "distill_loss: distillation is not carried"),

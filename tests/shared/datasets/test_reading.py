@@ -210,7 +210,8 @@ def test_error_header_that_announces_too_much(tmp_path, read):
 
 def test_value_sample(tmp_path):
     sample = read_sample(Record(write(tmp_path / "a.png", RGB), write(tmp_path / "b.png", IDS), "list:1"))
-    np.testing.assert_array_equal(sample.image, RGB[..., ::-1])
+    np.testing.assert_array_equal(sample.image, RGB)
+    assert sample.rgb
     np.testing.assert_array_equal(sample.label, IDS)
     assert (sample.path, sample.undo) == (str(tmp_path / "a.png"), [])
     assert read_sample(Record(str(tmp_path / "a.png"), None, "list:1")).label is None
@@ -265,6 +266,6 @@ def test_value_real_sets_read_as_opencv_reads_them(real_data, name):
     assert dataset.class_names == names
     for record in dataset.records[:: len(dataset) // 6]:
         sample = read_sample(record)
-        np.testing.assert_array_equal(sample.image, cv2.imread(record.image, cv2.IMREAD_COLOR))
+        np.testing.assert_array_equal(sample.image[..., ::-1], cv2.imread(record.image, cv2.IMREAD_COLOR))
         np.testing.assert_array_equal(sample.label, cv2.imread(record.label, cv2.IMREAD_UNCHANGED))
         check_label(sample.label, dataset.num_classes, dataset.ignore_index, record.label)

@@ -15,6 +15,7 @@ from shared.config.run_config import (
     ScheduleConfig,
     TrainConfig,
 )
+from shared.engine import data as data_module
 from shared.engine.data import EvalData, TrainData, build_dataset, inference_section, inference_transforms
 from shared.errors import ConfigError, DataError
 
@@ -74,7 +75,7 @@ def test_value_eval_batches_keep_the_labels_size(folder):
         batches = list(batches)
     for n, (batch, (width, height)) in enumerate(zip(batches, SIZES_WH)):
         assert batch.images.shape == (1, 3, 8, 12)
-        assert batch.labels.shape == (1, height, width)
+        assert (batch.labels.shape, batch.labels.dtype) == ((1, height, width), np.uint8)
         assert np.all(batch.labels == n % 3)
         red = (10 * n / 255 - 0.5) / 0.5
         assert batch.images[0, :, 0, 0] == pytest.approx([red, -1, 1], abs=1e-6)
@@ -113,3 +114,23 @@ def test_value_without_a_validation_set_images_enter_as_in_training(folder):
     assert found.to_rgb == train.to_rgb
     with pytest.raises(ConfigError, match="val_dataset: missing"):
         inference_section(run(None, None))
+
+
+@pytest.mark.parametrize(
+    ("reader", "fast_png", "words"),
+    [
+        (ReaderConfig(), True, "set num_workers to 3 (static: DATALOADER.NUM_WORKERS), or keep decoded images"),
+        (ReaderConfig("process", 2), True, "raise num_workers from 2 to 4 "),
+        (
+            ReaderConfig("thread", 4, cache="ram"),
+            True,
+            "read with processes (reader.kind: process",
+        ),
+        (ReaderConfig("process", 4, cache="disk"), False, "install the faster PNG decoder (pip install -e '.[png]')"),
+        (ReaderConfig("process", 4, cache="disk"), True, "every setting is at its best"),
+    ],
+)
+def test_value_advice_for_slow_data(monkeypatch, reader, fast_png, words):
+    monkeypatch.setattr(data_module, "usable_cores", lambda: 4)
+    monkeypatch.setattr(data_module, "HAS_FAST_PNG", fast_png)
+    assert data_module.reading_advice(reader).startswith(words)

@@ -232,3 +232,24 @@ def test_value_signal_during_the_last_save_ends_a_run_that_is_complete(tmp_path)
         loop.run(batch() for _ in range(6))
     assert saves == [(3, True)], "saved once, and no further step was done"
     assert len(loop.stepper.rates) == 3
+
+
+@pytest.mark.parametrize(
+    ("waits", "advice", "said"),
+    [
+        ([9.0] * 8, "raise it", 1),
+        ([0.0] * 8, "raise it", 0),
+        ([9.0] * 8, "", 0),
+        ([9.0] * 2 + [0.0] * 6, "raise it", 0),
+    ],
+    ids=["always", "never", "nothing to raise", "while the workers start"],
+)
+def test_value_a_run_that_waits_for_data_says_so_once(tmp_path, caplog, monkeypatch, waits, advice, said):
+    monkeypatch.setattr(TrainLoop, "_next_batch", lambda *words: (batch(), waits[words[-1]]))
+    loop, records = make_loop(tmp_path, CountingStepper(), lambda *_: None, total=8)
+    loop.reading_advice = advice
+    with records, caplog.at_level("WARNING"):
+        loop.run([])
+    lines = [r.getMessage() for r in caplog.records if "data is the bottleneck" in r.getMessage()]
+    assert len(lines) == said
+    assert all(line.endswith("waiting for its batch; raise it") for line in lines)

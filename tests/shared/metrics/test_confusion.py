@@ -162,3 +162,9 @@ def test_error_merge():
         stream.merge(np.zeros((3, 3)))
     with pytest.raises(ValueError, match="num_classes is 0"):
         ConfusionMatrix(0)
+
+
+def test_value_more_pixels_in_one_cell_than_a_float32_counts():
+    pixels = 2**24 + 5
+    counts = confusion_matrix(np.zeros(pixels, np.uint8), np.ones(pixels, np.uint8), 2)
+    assert counts.tolist() == [[0, 0], [pixels, 0]]

@@ -28,7 +28,9 @@ def test_value_decodes_and_transforms_with_the_generator_of_the_sample(dataset):
     source = SampleSource(dataset, scale, seed=4)
     sample = source.get(epoch=2, index=1)
     factor = np.float32(np.random.default_rng([4, 2, 1]).uniform(0.5, 2))
-    np.testing.assert_array_equal(sample.image, cv2.imread(dataset.records[1].image).astype(np.float32) * factor)
+    rgb = cv2.imread(dataset.records[1].image)[..., ::-1]
+    np.testing.assert_array_equal(sample.image, rgb.astype(np.float32) * factor)
+    assert sample.rgb
     np.testing.assert_array_equal(sample.label, cv2.imread(dataset.records[1].label, cv2.IMREAD_UNCHANGED))
     assert sample.path == dataset.records[1].image
     assert len(source) == 3
