@@ -7,6 +7,7 @@ import pytest
 from scripts import parity
 from shared.commands.run import run_command
 from shared.config.run_config import OptimizerConfig
+from shared.engine.data import EvalData
 from tests.parity.runs import write_images
 
 CONFIG = """
@@ -72,6 +73,12 @@ def test_smoke_equal(config, tmp_path, capsys):
     assert "[2, 3, 33, 49]" in page
     assert "mine.yml" in page
     assert "iters=30" in page
+
+
+def test_value_evaluated_images_have_the_size_asked_for(config):
+    run = parity.load_run(parity.parse_args(["--config", str(config), "--eval_size", "40", "24"]))
+    images = EvalData(run).source.get(0, 0).image
+    assert images.shape == (3, 24, 40)
 
 
 def test_value_different(config, capsys, monkeypatch):
