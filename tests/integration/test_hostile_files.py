@@ -154,6 +154,7 @@ CONFIGS = {
     "nested mappings": ("".join("  " * n + "a:\n" for n in range(80)), "nested more than 64 deep"),
     "itself": ("model: &m {type: FCN, backbone: *m}", "nested more than 64 deep"),
     "python": ("model: !!python/object/apply:os.system ['touch mark']", "could not determine a constructor"),
+    "nul": ('save_dir: "out\\0put"', "holds a NUL character"),
     "large": ("# " + "x" * 2**20, "more than 1048576 characters"),
 }
 
