@@ -64,7 +64,7 @@ def words(mode: str, project: Project, config: Path, **values: object) -> list[o
 
 @pytest.mark.parametrize(("mode", "seen"), [(EAGER, "before"), (EAGER, "while"), (STATIC, "while")])
 def test_error_a_full_disk_costs_nothing(mode, seen, project, mounted, capsys, monkeypatch):
-    """Two checkpoints of 0.9 MB fit, the third does not; with more room the run goes on to the bits of another's end."""
+    """Two checkpoints of 0.9 MB fit, the third does not; with more room the run goes on to the same bits as ever."""
     out = mounted(2_400)
     config = project.config(EAGER, SMALL)
     settings = {"iters": 5, "save_interval": 1, "keep_checkpoint_max": 0}
