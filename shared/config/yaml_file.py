@@ -99,6 +99,8 @@ def _check_extent(values: Any, source: str) -> None:
             raise ConfigError(f"is nested more than {MAX_DEPTH} deep; a config is not", source)
         if count > MAX_VALUES:
             raise ConfigError(f"comes to more than {MAX_VALUES} values (aliases count each time)", source)
+        if isinstance(value, str) and "\0" in value:
+            raise ConfigError(f"the text {value[:40]!r} holds a NUL character, which no path or name may", source)
         if isinstance(value, (dict, list, tuple, set)):
             left += [(entry, depth + 1) for entry in (value.values() if isinstance(value, dict) else value)]
 

@@ -7,6 +7,7 @@ import logging
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ class RunRecords:
         path = save_dir / "metrics.jsonl"
         _cut_back(path, resumed_at or 0, evaluates_again)
         self._metrics = path.open("a", encoding="utf-8")
-        self._handler = logging.FileHandler(save_dir / "train.log", encoding="utf-8")
+        self._handler = _LogFile(save_dir / "train.log", encoding="utf-8")
         self._handler.setFormatter(logging.Formatter(LOG_FORMAT))
         logging.getLogger().addHandler(self._handler)
 
@@ -114,8 +115,9 @@ class RunRecords:
 
     def __exit__(self, *_: object) -> None:
         logging.getLogger().removeHandler(self._handler)
-        self._handler.close()
-        self._metrics.close()
+        for file in (self._handler, self._metrics):
+            with suppress(OSError):  # what is still to be written was said to be lost already
+                file.close()
         if self._vdl is not None:
             self._vdl.close()
 
@@ -132,6 +134,21 @@ class RunRecords:
         for key, value in record.items():
             if isinstance(value, (int, float)) and key not in ("iter", "epoch"):
                 self._vdl.add_scalar(tag=f"{record['kind']}/{key}", value=value, step=record["iter"])
+
+
+class _LogFile(logging.FileHandler):
+    """``train.log``; a disk that fills up costs its lines and one on stderr, not the run."""
+
+    _said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Called within the except clause of a line that could not be written."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._said:
+            self._said = True
+            logger.warning("train.log cannot be written (%s): its lines are lost, the run goes on", error.strerror)
 
 
 class NoRecords:

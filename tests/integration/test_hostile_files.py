@@ -24,7 +24,7 @@ from shared.config.yaml_file import load_config_file
 from shared.datasets.reading import read_image, read_label
 from shared.download.fetch import cached_path, fetch
 from shared.download.unpack import unpack
-from shared.engine.checkpoint import load_checkpoint
+from shared.engine.checkpoint import _sealed, load_checkpoint
 from shared.errors import CheckpointError, ConfigError, DataError, DownloadError
 from shared.weights.safetensors_file import load_arrays
 from tests.shared.download.server import be_impatient, running
@@ -154,6 +154,7 @@ CONFIGS = {
     "nested mappings": ("".join("  " * n + "a:\n" for n in range(80)), "nested more than 64 deep"),
     "itself": ("model: &m {type: FCN, backbone: *m}", "nested more than 64 deep"),
     "python": ("model: !!python/object/apply:os.system ['touch mark']", "could not determine a constructor"),
+    "nul": ('save_dir: "out\\0put"', "holds a NUL character"),
     "large": ("# " + "x" * 2**20, "more than 1048576 characters"),
 }
 
@@ -204,13 +205,14 @@ def test_error_states(text, tmp_path):
 
 def test_error_a_state_that_is_sealed_and_wrong(tmp_path):
     """A checksum says that a file is whole, not that it is well meant."""
-    from shared.engine.checkpoint import _sealed
-
+    files = {"model.safetensors": {}, "optimizer.safetensors": {}}
     good = {"format_version": 1, "iteration": 1, "extra": {}, "config": {}, "mode": "eager", "versions": {}}
-    good["best"] = None
-    for change in ({"iteration": -1}, {"extra": {"seed": "x"}}, {"extra": {"seed": -3}}, {"extra": []}, {"best": []}):
-        (tmp_path / "state.json").write_text(json.dumps(_sealed({**good, "files": {}, **change})))
-        with pytest.raises(CheckpointError, match=r"state\.json is damaged"):
+    good = {**good, "best": None, "files": files}
+    wrong = [{"iteration": -1}, {"extra": {"seed": "x"}}, {"extra": {"seed": -3}}, {"extra": []}, {"best": []}]
+    for change in ({}, *wrong):
+        (tmp_path / "state.json").write_text(json.dumps(_sealed({**good, **change})))
+        words = r"state\.json is damaged" if change else r"model\.safetensors is missing"
+        with pytest.raises(CheckpointError, match=words):
             load_checkpoint(tmp_path)
 
 
@@ -245,7 +247,8 @@ def test_error_a_download_that_never_ends(expected, announced, tmp_path, monkeyp
     be_impatient(monkeypatch)
     monkeypatch.setattr(shared.download.fetch, "MAX_BYTES", 100_000)
     monkeypatch.setattr(shared.download.fetch, "_BLOCK", 1000)
-    words = "more than 100000 bytes" if expected is None else r"\d+ bytes instead of 100000"
+    size = "3000000" if announced else r"10\d\d00"  # what was announced is not waited for
+    words = "more than 100000 bytes" if expected is None else f"{size} bytes instead of 100000"
     with running(bytes(3_000_000)) as server:
         server.announced = announced
         with pytest.raises(DownloadError, match=rf"has {words}: the file there is not the expected one"):

@@ -147,6 +147,19 @@ def test_value_a_signal_to_one_rank_ends_all_at_one_iteration(eager_yaml, tmp_pa
     assert len(arrays_of(out / checkpoint)) > 100
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["eager", "static"])
+def test_value_ranks_end_early_together(mode, write_eager, tmp_path):
+    """A rate of nothing: the second evaluation brings no better score."""
+    rate = {"type": "Constant", "learning_rate": 1e-12}
+    config = write_eager(do_eval=True, early_stop_intervals=1, lr_scheduler=rate)
+    out = tmp_path / "run"
+    job = run_ranks([command(mode, config, out, 12, 2)] * 2, tmp_path)
+    assert "early stop: the last 1 evaluations brought no better mIoU than that of iteration 2" in job.said(0)
+    assert checkpoints(out) == ["iter_2", "iter_4"]
+    assert [iteration for iteration, _ in losses(out)] == [1, 2, 3, 4]
+
+
 @pytest.fixture
 def as_rank(monkeypatch):
     """This process as rank 1 of 3, which must end before it looks for the others."""

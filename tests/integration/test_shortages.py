@@ -15,7 +15,7 @@ import pytest
 
 from shared.engine.checkpoint import find_resumable, load_checkpoint
 from tests.integration.commands import CLASSES, CONFIG_FLAG, MODES, ROOT, Project, invoke
-from tests.integration.conftest import checkpoints, records, unequal
+from tests.integration.conftest import MODEL, checkpoints, records, unequal
 
 EAGER, STATIC = MODES
 
@@ -47,6 +47,9 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+SMALL = {"model": {**MODEL, "num_classes": CLASSES}}  # 0.9 MB a checkpoint, and quick to lower
+
+
 def words(mode: str, project: Project, config: Path, **values: object) -> list[object]:
     """The command line of a training in either mode of a file of ``configs/``."""
     values = {"save_dir": project.save_dir, **values}
@@ -59,12 +62,11 @@ def words(mode: str, project: Project, config: Path, **values: object) -> list[o
     return [CONFIG_FLAG[mode], config, *seeded, "--log_steps", 1, *(f"{key}={value}" for key, value in values.items())]
 
 
-@pytest.mark.parametrize("seen", ["before", "while"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("mode", "seen"), [(EAGER, "before"), (EAGER, "while"), (STATIC, "while")])
 def test_error_a_full_disk_costs_nothing(mode, seen, project, mounted, capsys, monkeypatch):
-    """Two checkpoints of 12 MB fit; the third does not. With more room the run goes on to the bits of another's end."""
-    out = mounted(30_000)
-    config = project.config(EAGER)
+    """Two checkpoints of 0.9 MB fit, the third does not; with more room the run goes on to the same bits as ever."""
+    out = mounted(2_400)
+    config = project.config(EAGER, SMALL)
     settings = {"iters": 5, "save_interval": 1, "keep_checkpoint_max": 0}
     if seen == "while":  # the free space is not asked for: the write itself fails
         monkeypatch.setattr("shared.engine.checkpoint_folder.free_bytes", lambda _: None)
@@ -77,7 +79,7 @@ def test_error_a_full_disk_costs_nothing(mode, seen, project, mounted, capsys, m
     assert find_resumable(out) == out / "iter_2"
     assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
 
-    mounted(120_000)
+    mounted(12_000)
     resumed = invoke(mode, "train", words(mode, project, config, save_dir=out, resume_model="auto", **settings), capsys)
     assert resumed.code == 0, resumed.err
     whole = invoke(mode, "train", words(mode, project, config, **settings), capsys)
@@ -87,10 +89,10 @@ def test_error_a_full_disk_costs_nothing(mode, seen, project, mounted, capsys, m
 
 def test_error_a_disk_that_fills_up_under_the_log(project, mounted, capsys):
     """Not even the log's line about it can be written."""
-    out = mounted(13_000)
+    out = mounted(1_400)
     settings = {"iters": 3, "save_interval": 1, "keep_checkpoint_max": 0}
-    command = words(EAGER, project, project.config(EAGER), save_dir=out, **settings)
-    (out / "ballast").write_bytes(bytes(12_980_000))
+    command = words(EAGER, project, project.config(EAGER, SMALL), save_dir=out, **settings)
+    (out / "ballast").write_bytes(bytes(1_390_000))
     ended = invoke(EAGER, "train", command, capsys)
     assert ended.code in (1, 2)
     assert ended.errors == 1
@@ -100,13 +102,15 @@ def test_error_a_disk_that_fills_up_under_the_log(project, mounted, capsys):
 @pytest.mark.parametrize("mode", MODES)
 def test_value_batches_take_another_way_where_shared_memory_is_full(mode, project, mounted, capsys, monkeypatch):
     monkeypatch.setattr("shared.reading.parcel.SHARED_MEMORY", str(mounted(16)))
-    edits = {"num_workers": 1, "reader": {"kind": "process"}}
+    edits = {**SMALL, "num_workers": 1, "reader": {"kind": "process"}}
     config = project.config(EAGER, edits)
     ended = invoke(mode, "train", words(mode, project, config), capsys)
     assert ended.code == 0, ended.err
     assert ended.err.count("has no room for a batch of") == 1
     assert re.search(r"note: /dev/shm has 0\.0 MB free, and the batches under way may need", ended.err)
-    inline = invoke(mode, "train", words(mode, project, project.config(EAGER), save_dir=project.folder / "b"), capsys)
+    inline = invoke(
+        mode, "train", words(mode, project, project.config(EAGER, SMALL), save_dir=project.folder / "b"), capsys
+    )
     assert inline.code == 0
     assert unequal(project.save_dir / "iter_2", project.folder / "b/iter_2") == []
 
@@ -183,7 +187,9 @@ def test_value_a_broken_sample_is_skipped_alike_by_all_readers(mode, project, ca
     many(project)
     results = []
     for name, edits in (("inline", {}), ("process", {"num_workers": 2}), ("thread", {"num_workers": 2})):
-        config = project.config(EAGER, {**edits, "on_bad_sample": "skip", "reader": {"kind": name}, "iters": 12})
+        config = project.config(
+            EAGER, {**SMALL, **edits, "on_bad_sample": "skip", "reader": {"kind": name}, "iters": 12}
+        )
         results.append(project.folder / name)
         ended = invoke(mode, "train", words(mode, project, config, save_dir=results[-1]), capsys)
         assert ended.code == 0, ended.err
@@ -197,7 +203,7 @@ def test_value_a_broken_sample_is_skipped_alike_by_all_readers(mode, project, ca
 @pytest.mark.parametrize("mode", MODES)
 def test_error_a_broken_sample_ends_the_run_unless_it_is_skipped(mode, project, capsys):
     many(project)
-    ended = invoke(mode, "train", words(mode, project, project.config(EAGER)), capsys)
+    ended = invoke(mode, "train", words(mode, project, project.config(EAGER, SMALL)), capsys)
     assert ended.code == 2
     assert "labels/bad.png: label value 9" in ended.message
 

@@ -179,6 +179,7 @@ def test_error_file_of_the_eager_mode() -> None:
         ([], True, ReaderConfig("process", 8, 2)),
         (["num_workers", "3"], False, ReaderConfig("thread", 3, 2)),
         (["num_workers", "3", "reader.prefetch", "4"], True, ReaderConfig("process", 3, 4)),
+        (["num_workers", "3", "on_bad_sample", "skip"], True, ReaderConfig("process", 3, 2, "skip")),
         (["num_workers", "3", "reader.kind", "process"], False, ReaderConfig("process", 3, 2)),
         (["num_workers", "3", "reader.kind", "thread"], True, ReaderConfig("process", 3, 2)),
     ],

@@ -79,6 +79,7 @@ def test_value_every_top_level_key_arrives(basic):
         "use_vdl": True,
         "vdl_log_dir": "vdl",
         "sync_bn": True,
+        "early_stop_intervals": 3,
     }
     run = load_run_config(basic, values)
     names = {"resume_model": "resume_from"}
@@ -90,6 +91,7 @@ def test_value_every_top_level_key_arrives(basic):
     cached = load_run_config(basic, opts=["reader.cache=disk", "reader.cache_size=8", "reader.cache_dir=there"])
     assert cached.reader == ReaderConfig(cache="disk", cache_size=8.0, cache_dir="there")
     assert run.precision.loss_scale == 128.0
+    assert load_run_config(basic, {"on_bad_sample": "skip"}).reader == ReaderConfig("inline", 0, 2, "skip")
 
 
 def test_error_findings_are_collected(basic):
@@ -157,6 +159,8 @@ def test_error_missing_sections(tmp_path):
         (["to_static_training=true"], "to_static_training: train with"),
         (["distill_loss={coef: [1]}"], "distill_loss: distillation is not carried"),
         (["test_dataset={type: Dataset}"], "test_dataset: no command reads a test split"),
+        (["early_stop_intervals=0"], "early_stop_intervals: expected 1 or more, got 0"),
+        (["on_bad_sample=ignore"], "on_bad_sample: expected one of stop, skip, got 'ignore'"),
         (["early_stopping=3"], "early_stopping: the config has no key 'early_stopping'"),
         (["optimizer=adam"], "optimizer: expected a mapping, got 'adam'"),
         (["loss.types=[]"], "loss.types: expected at least one entry"),

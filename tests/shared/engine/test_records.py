@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +106,20 @@ def test_value_a_line_that_is_no_json_is_dropped_on_resume(tmp_path):
     (tmp_path / "metrics.jsonl").write_bytes(good.encode() + b"\0\0\0\n" + b'{"kind": "train"}\n')
     with RunRecords(tmp_path, resumed_at=5):
         assert (tmp_path / "metrics.jsonl").read_text() == good
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_value_a_full_disk_costs_lines_and_not_the_run(tmp_path, root_logger, capsys, caplog):
+    root_logger.setLevel(logging.INFO)
+    (tmp_path / "train.log").symlink_to("/dev/full")
+    with RunRecords(tmp_path) as records:
+        records._metrics.close()
+        records._metrics = open("/dev/full", "w")  # noqa: SIM115 - the records close it
+        for n in range(3):
+            logging.getLogger("anywhere").info("line %d", n)
+            records.write({"kind": "train", "iter": n})
+    said = [line for line in caplog.messages if "cannot be written" in line]
+    assert said[0] == "train.log cannot be written (No space left on device): its lines are lost, the run goes on"
+    assert [line for line in said if line.startswith("train.log")] == said[:1]
+    assert sum(line.startswith("metrics.jsonl cannot") for line in said) == 3
+    assert "Logging error" not in capsys.readouterr().err

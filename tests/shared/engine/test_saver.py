@@ -97,6 +97,29 @@ def test_value_an_evaluation_that_was_broken_off_is_made_up_for(config, tmp_path
         assert told[0] == told[1], "each evaluation stands in metrics.jsonl once"
 
 
+@pytest.mark.parametrize("where", ["save_best", "update_progress"])
+def test_value_a_process_that_dies_with_its_score_half_kept(config, tmp_path, monkeypatch, where):
+    """Between the record, the best checkpoint and the progress: once more, and each stands once."""
+    scores = [SECOND, BEST, WORST, SECOND]
+    start(config, tmp_path / "whole", Clockwork(scores), iters=4)
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    start(config, tmp_path / "broken", Clockwork(scores), iters=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(f"shared.engine.saver.{where}", dies)
+        with pytest.raises(KeyboardInterrupt):
+            start(config, tmp_path / "broken", Clockwork(scores), iters=4, resume_from="auto")
+    start(config, tmp_path / "broken", Clockwork(scores), iters=4, resume_from="auto")
+    told = [[(line["iter"], line["miou"]) for line in evaluations(tmp_path / name)] for name in ("whole", "broken")]
+    assert told[0] == told[1]
+    for name in ("iter_4", "best_model"):
+        whole, again = (load_checkpoint(tmp_path / run_dir / name)[1] for run_dir in ("whole", "broken"))
+        assert (again.best_score, again.best_iteration) == (whole.best_score, 2)
+        assert again.extra[WITHOUT_GAIN] == whole.extra[WITHOUT_GAIN]
+
+
 def test_value_a_checkpoint_of_another_folder_is_evaluated_and_left_alone(config, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         start(config, tmp_path / "a", Dies([SECOND, BEST, BEST, BEST], 2), iters=4)
