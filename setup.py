@@ -30,7 +30,7 @@ setup(
     extras_require={
         "cpu": ["paddlepaddle>=3.0,<4", "setuptools"],
         "gpu": ["paddlepaddle-gpu>=3.0,<4", "setuptools"],
-        "onnx": ["paddle2onnx>=2.0", "onnxruntime>=1.15"],
+        "onnx": ["paddle2onnx>=2.1", "onnxruntime>=1.15"],
         "png": ["imagecodecs>=2023.3.16"],
         "vdl": ["visualdl>=2.5"],
         "dev": [
