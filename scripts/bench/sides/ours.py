@@ -15,7 +15,7 @@ from shared import runtime
 NETWORKS = {
     "FCN-HRNet-W18": "configs/fcn/fcn_hrnetw18_cityscapes_1024x512_80k.yml",
     "DeepLabV3P-ResNet50": "configs/deeplabv3p/deeplabv3p_resnet50_os8_cityscapes_1024x512_80k.yml",
-    "BiSeNetV2": "configs/bisenetv2/bisenetv2_cityscapes_1024x1024_160k.yml",
+    "BiSeNetV2": "configs/bisenet/bisenet_cityscapes_1024x1024_160k.yml",
 }
 ROOT = Path(__file__).resolve().parents[3]
 

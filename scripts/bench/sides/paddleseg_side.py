@@ -134,7 +134,7 @@ def predict(network: str, shape: list[int]) -> Round:
 
     def run() -> None:
         with paddle.no_grad():
-            found = infer.inference(model, paddle.to_tensor(image), trans_info=[[("resize", (height, width))]])
+            found = infer.inference(model, paddle.to_tensor(image), trans_info=[("resize", (height, width))])
             found = found[0] if isinstance(found, (list, tuple)) else found
             found.numpy()
 
