@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import dataclasses
 
 import numpy as np
 import paddle
@@ -35,12 +35,20 @@ def test_value_recipes_fit(name):
 @pytest.mark.parametrize(
     ("name", "losses", "words"),
     [
-        (FCN, 2, "2 loss(es) are configured (CrossEntropyLoss, CrossEntropyLoss), but FCN gives 1 map(s)"),
-        (FCN, 2, "in training on [2, 3, 512, 1024]: 1. head [2, 19, 512, 1024]; name one loss per map"),
+        (
+            FCN,
+            2,
+            "2 loss(es) are configured (CrossEntropyLoss, CrossEntropyLoss), but FCN gives 1 map(s) of logits "
+            "in training on [2, 3, 512, 1024]: 1. head [2, 19, 512, 1024]; name one loss per map",
+        ),
         (OCRNET, 1, "1. head.cls_head [2, 19, 512, 1024], 2. head.aux_head [2, 19, 512, 1024]"),
         (BISENET, 3, "3. aux_head2 [4, 19, 1024, 1024]"),
-        (GSCNN, 1, "1. head.decoder [2, 19, 512, 1024], 2. (head.decoder, computed) "),
-        (GSCNN, 1, "[2, 19, 512, 1024] and [2, 1, 512, 1024], 3. computed [2, 1, 512, 1024], 4. head.decoder"),
+        (
+            GSCNN,
+            1,
+            "1. head.decoder [2, 19, 512, 1024], 2. (head.decoder, computed) [2, 19, 512, 1024] and [2, 1, 512, 1024], "
+            "3. computed [2, 1, 512, 1024], 4. head.decoder",
+        ),
     ],
 )
 def test_error_another_number_of_losses(name, losses, words):
@@ -55,18 +63,17 @@ def test_error_a_loss_on_a_pair_of_maps():
     assert "1. head.decoder [2, 19" in problem
 
 
-def test_value_costs_neither_time_nor_memory():
-    run = recipe("fcn/fcn_hrnetw48_cityscapes_1024x512_80k.yml")
-    began = time.perf_counter()
-    assert head_problems(run) == []
-    assert time.perf_counter() - began < 15, "an eager step of it takes minutes here"
+def test_value_nothing_is_computed():
+    run = recipe(BISENET)
+    more_than_any_memory = dataclasses.replace(run.train, batch_size=10**6)
+    assert head_problems(run.replace(train=more_than_any_memory)) == []
 
 
 def test_value_leaves_paddle_as_it_was():
     paddle.seed(3)
     wanted = paddle.rand([4]).numpy()
     paddle.seed(3)
-    head_problems(recipe(FCN).replace(losses=(LOSS, LOSS)))
+    head_problems(recipe(BISENET).replace(losses=(LOSS, LOSS)))
     assert paddle.in_dynamic_mode()
     assert np.array_equal(paddle.rand([4]).numpy(), wanted)
 
