@@ -16,7 +16,7 @@ from shared.config.run_config import EvalConfig
 from shared.engine import evaluate as evaluation
 from shared.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
 from shared.engine.inference import predict_logits
-from shared.engine.stepper import Batch
+from shared.engine.stepper import Batch, Predictor
 
 OUTPUT_OPS = ("none", "argmax")
 
@@ -56,17 +56,39 @@ def compare_evaluation(
     """
     found = []
     for name in ways.eager:
+        predictors = Both(*(_Remembering(predictor) for predictor in pair))
         configs = Both(ways.eager[name], ways.static[name])
         if configs.eager.is_slide or configs.eager.aug_eval:
-            logits = (predict_logits(p, b[0].images, c) for p, b, c in zip(pair, batches, configs))
+            logits = (predict_logits(p, b[0].images, c) for p, b, c in zip(predictors, batches, configs))
             found.append(compare(f"{name}: logits", *logits))
-        maps = (evaluation.label_maps(p, b[0], c)[0] for p, b, c in zip(pair, batches, configs))
+        maps = (evaluation.label_maps(p, b[0], c)[0] for p, b, c in zip(predictors, batches, configs))
         found.append(compare(f"{name}: label map", *maps))
         matrices = (
-            evaluation.evaluate(p, b, c, num_classes, ignore_index).matrix for p, b, c in zip(pair, batches, configs)
+            evaluation.evaluate(p, b, c, num_classes, ignore_index).matrix
+            for p, b, c in zip(predictors, batches, configs)
         )
         found.append(compare(f"{name}: confusion matrix", *matrices))
     return found
+
+
+class _Remembering:
+    """A predictor that runs an image once: its logits, its labels and its share of the scores ask for the same."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._known: dict[tuple, np.ndarray] = {}
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        return self._once("logits", images)
+
+    def class_ids(self, images: np.ndarray) -> np.ndarray:
+        return self._once("class_ids", images)
+
+    def _once(self, what: str, images: np.ndarray) -> np.ndarray:
+        key = (what, images.shape, images.tobytes())
+        if key not in self._known:
+            self._known[key] = getattr(self._predictor, what)(images)
+        return self._known[key]
 
 
 def compare_checkpoints(pair: Both, feeds: Both[Feed]) -> list[Comparison]:

@@ -149,7 +149,7 @@ class Saver:
         logger.info("[EVAL] iter: %d\n%s", iteration, format_table(result.scores, self.eval_data.dataset.class_names))
         if is_better:
             progress.best_score, progress.best_iteration = score, iteration
-        if is_better:  # first: a process killed in between evaluates again and comes to the same
+            # before the checkpoint's own progress: a process killed in between evaluates again and comes to the same
             save_best(self.save_dir, self.last, progress)
         update_progress(self.last, progress)
         logger.info(
