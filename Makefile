@@ -18,9 +18,10 @@ test: setup
 	$(BIN)/python -m pytest -n 2
 
 test-slow: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not repeats and not gpu"
 
 test-all: test test-slow
+	$(BIN)/python -m pytest -n 2 -m "repeats and not gpu"
 
 parity: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not gpu" tests/parity

@@ -9,6 +9,8 @@ from dygraph.engine.precision import FLOAT32
 from shared.registry import MODELS
 from tests.parity.operator_tables import in_a_process_of_its_own
 
+pytestmark = pytest.mark.xdist_group("precision tables")  # made once, not once a worker
+
 #: Between them every operator that the policy names and the networks use.
 CORE = ("DNLNet", "DeepLabV3P", "EMANet", "FCN", "GSCNN", "SFNet")
 PRODUCTS = {"conv2d", "depthwise_conv2d", "conv2d_transpose", "matmul", "bmm"}
