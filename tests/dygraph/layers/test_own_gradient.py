@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import paddle
+import pytest
 from paddle import static
 
 from dygraph.engine.static_mode import building, static_mode
@@ -26,21 +27,21 @@ def backward(inputs, statistics, gradient):
     return gradient * w * paddle.full([1], 2.0), (gradient * x).sum(0) + sums
 
 
-def eager():
-    x, w = paddle.to_tensor(X, stop_gradient=False), paddle.to_tensor(W, stop_gradient=False)
+def eager(trained=(True, True)):
+    x, w = (paddle.to_tensor(value, stop_gradient=not own) for value, own in zip((X, W), trained))
     y, sums = with_own_gradient(forward, backward, [x * 1.0, w])
     (y * paddle.to_tensor(G)).sum().backward()
     assert sums.stop_gradient
-    return [tensor.numpy() for tensor in (y, sums, x.grad, w.grad)]
+    return [tensor.numpy() for tensor in (y, sums, x.grad, w.grad) if tensor is not None]
 
 
-def in_a_program():
+def in_a_program(trained=(True, True)):
     with building() as (main, _):
         x, w, g = static.data("x", X.shape), static.data("w", W.shape), static.data("g", G.shape)
-        x.stop_gradient = w.stop_gradient = False
+        x.stop_gradient, w.stop_gradient = (not own for own in trained)
         y, sums = with_own_gradient(forward, backward, [x * 1.0, w])
         assert sums.stop_gradient
-        gradients = static.gradients([(y * g).sum()], [x, w])
+        gradients = static.gradients([(y * g).sum()], [one for one, own in zip((x, w), trained) if own])
     with static_mode():
         run = static.Executor(paddle.CPUPlace()).run
         found = run(main, feed={"x": X, "w": W, "g": G}, fetch_list=[y, sums, *gradients])
@@ -55,9 +56,11 @@ def test_value_the_gradient_is_the_given_one():
     np.testing.assert_allclose(sums, X.sum(0), rtol=1e-6)
 
 
-def test_parity_both_modes():
-    _, found = in_a_program()
-    for one, other in zip(eager(), found):
+@pytest.mark.parametrize("trained", [(True, True), (True, False), (False, True)], ids=str)
+def test_parity_both_modes_also_of_what_is_frozen(trained):
+    wanted, (_, found) = eager(trained), in_a_program(trained)
+    assert len(wanted) == len(found) == 2 + sum(trained)
+    for one, other in zip(wanted, found):
         np.testing.assert_array_equal(one, other)
 
 
