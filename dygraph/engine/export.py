@@ -152,23 +152,18 @@ def write_deploy_file(run: RunConfig, spec: ExportSpec, class_names: Sequence[st
 def prove(spec: ExportSpec, reference: Predictor, images: np.ndarray) -> float:
     """Run the exported files beside the network they came from.
 
-    A pixel differs where the exported class is less probable than the network's own by more than 1e-4: ties between
-    classes may fall either way.
-
     Args:
         images: ``[N, 3, H, W]`` float32, real images as the transforms make them.
 
     Returns:
-        Share of pixels whose class differs.
+        Share of pixels whose class differs, see :func:`share_of_other_classes`.
 
     Raises:
         RunFailedError: more than 0.1 % of the pixels differ.
     """
     exported = ExportedPredictor(spec).run(images)
     ids = exported if spec.output_op == "argmax" else exported.argmax(axis=1)
-    probabilities = softmax_classes(reference.logits(images))
-    chosen = np.take_along_axis(probabilities, ids[:, None].astype(np.int64), axis=1)[:, 0]
-    different = float(np.mean(probabilities.max(axis=1) - chosen > TIE))
+    different = share_of_other_classes(ids, reference.logits(images))
     if different > MOST_DIFFERENT_PIXELS:
         raise RunFailedError(
             f"the exported network gives another class on {different:.2%} of the pixels of {images.shape} "
@@ -176,6 +171,20 @@ def prove(spec: ExportSpec, reference: Predictor, images: np.ndarray) -> float:
         )
     logger.info("export proved on %d image(s): %.4f%% of the pixels differ", len(images), 100 * different)
     return different
+
+
+def share_of_other_classes(ids: np.ndarray, logits: np.ndarray) -> float:
+    """The share of pixels with another class than the network's own.
+
+    A class differs where it is less probable than the network's by more than 1e-4: ties may fall either way.
+
+    Args:
+        ids: ``[N, H, W]`` integers, of what stands in for the network.
+        logits: ``[N, K, H, W]`` of the network.
+    """
+    probabilities = softmax_classes(logits)
+    chosen = np.take_along_axis(probabilities, ids[:, None].astype(np.int64), axis=1)[:, 0]
+    return float(np.mean(probabilities.max(axis=1) - chosen > TIE))
 
 
 def export_command(run: RunConfig, spec: ExportSpec, predictor: Predictor, write: Callable[[], None]) -> None:

@@ -123,7 +123,7 @@ def _notes_on_unused(run: RunConfig, world: int) -> list[str]:
     if run.train_data is not None and run.train_data.edge and not reads_edges(run.losses):
         notes.append("train_dataset.edge: no loss reads edges, so none are made")
     if run.val_data is not None and run.val_data.edge:
-        notes.append("val_dataset.edge: an evaluation computes no loss, so no edges are made")
+        notes.append("val_dataset.edge: the loss of an evaluation reads no edges, so none are made")
     return notes
 
 

@@ -159,7 +159,7 @@ def test_value_the_plan_notes_edges_that_nothing_reads(config, tmp_path, caplog)
     train_data, val_data = (dataclasses.replace(data, edge=True) for data in (config.train_data, config.val_data))
     start(config.replace(train_data=train_data, val_data=val_data), tmp_path / "unread")
     assert "note: train_dataset.edge: no loss reads edges, so none are made" in caplog.text
-    assert "note: val_dataset.edge: an evaluation computes no loss, so no edges are made" in caplog.text
+    assert "note: val_dataset.edge: the loss of an evaluation reads no edges, so none are made" in caplog.text
     caplog.clear()
     reading = (LossTerm(Component("BCELoss", {"edge_label": True})),)
     start(config.replace(train_data=train_data, losses=reading), tmp_path / "read")
