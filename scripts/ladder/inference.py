@@ -72,10 +72,14 @@ def compare_evaluation(
 
 
 class _Remembering:
-    """A predictor that runs an image once: its logits, its labels and its share of the scores ask for the same."""
+    """A predictor that runs an image once: its logits, its labels and its share of the scores ask for the same.
+
+    Attributes:
+        predictor: what it asks.
+    """
 
     def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+        self.predictor = predictor
         self._known: dict[tuple, np.ndarray] = {}
 
     def logits(self, images: np.ndarray) -> np.ndarray:
@@ -87,7 +91,7 @@ class _Remembering:
     def _once(self, what: str, images: np.ndarray) -> np.ndarray:
         key = (what, images.shape, images.tobytes())
         if key not in self._known:
-            self._known[key] = getattr(self._predictor, what)(images)
+            self._known[key] = getattr(self.predictor, what)(images)
         return self._known[key]
 
 

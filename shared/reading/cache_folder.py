@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import stat
 import time
 import weakref
 from collections.abc import Iterator
@@ -176,12 +177,27 @@ def open_folder(config: ReaderConfig) -> CacheFolder:
     else:
         if not os.path.isdir(SHARED_MEMORY):
             raise ConfigError(f"reader.cache: got ram, which needs {SHARED_MEMORY}, and there is none; use disk")
-        folder = _SharedFolder(os.path.join(SHARED_MEMORY, f"dualseg-decoded-{os.getuid()}"), most_bytes)
+        path = os.path.join(SHARED_MEMORY, f"dualseg-decoded-{os.getuid()}")
+        _check_owner(path)
+        folder = _SharedFolder(path, most_bytes)
     used = folder.used_bytes()
     logger.info(
         "decoded cache: %s, %.2f of %.3g GB used", *(folder.path, used / _GIGABYTE, folder.most_bytes / _GIGABYTE)
     )
     return folder
+
+
+def _check_owner(path: str) -> None:
+    """Anybody may make folders in memory, and what lies in this one is believed."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise MachineError(
+            f"the decoded cache is kept in {path}, which is there and not a folder that only its user may write to: "
+            "remove it, or keep the cache on disk (reader.cache: disk, DATALOADER.CACHE disk)"
+        )
 
 
 def _make(path: str) -> None:

@@ -20,6 +20,9 @@ from tests.integration.conftest import MODEL, checkpoints, records, unequal
 EAGER, STATIC = MODES
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project in the working directory."""

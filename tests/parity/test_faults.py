@@ -122,7 +122,7 @@ def _not_in_evaluation_mode(right, build_network, dtype):
 
 
 def _ids_before_resize(right, predictor, batch, config):
-    if not isinstance(predictor, StaticPredictor):
+    if not isinstance(predictor.predictor, StaticPredictor):  # the ladder asks through one that remembers
         return right(predictor, batch, config)
     ids = predict_ids(predictor, batch.images, config).astype(np.uint8)
     return [undo_geometry(one, undo).astype(np.int32) for one, undo in zip(ids, batch.undo)]

@@ -306,6 +306,19 @@ def test_value_memory_of_a_killed_run_is_used_on_and_given_back(memory):
     assert not os.path.exists(path)
 
 
+@pytest.mark.parametrize("kind", ["anybody may write to it", "a link"])
+def test_error_a_folder_in_memory_that_others_may_have_filled(kind, memory):
+    place = memory / f"dualseg-decoded-{os.getuid()}"
+    if kind == "a link":
+        (memory / "elsewhere").mkdir(mode=0o700)
+        place.symlink_to(memory / "elsewhere")
+    else:
+        place.mkdir()
+        place.chmod(0o777)
+    with pytest.raises(MachineError, match=r"not a folder that only its user may write to: remove it, or .* on disk"):
+        open_folder(ReaderConfig(cache="ram"))
+
+
 def test_error_places_that_cannot_hold_a_cache(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match=r"cannot be kept in .*file/cache: .*reader\.cache_dir"):
