@@ -17,7 +17,10 @@ from tests.dygraph.networks import build_case, case_spec, recorded, run_all
 from tests.zoo import ZOO
 
 #: Slow for their size.
-HEAVY = ("attentionunet", "fcn_hrnet_w48", "ocrnet_hrnet_w48", "u2net", "unet3plus", "unet3plus_deepsup")
+HEAVY = (
+    *("attentionunet", "fcn_hrnet_w48", "ocrnet_hrnet_w48", "u2net", "unet3plus", "unet3plus_deepsup"),
+    *("danet", "dnlnet", "gcnet", "pspnet"),
+)
 RUNS = [
     pytest.param(
         name,
