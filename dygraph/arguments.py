@@ -133,6 +133,8 @@ def use_gpu(arguments: argparse.Namespace) -> bool | None:
 
 def load_config(arguments: argparse.Namespace) -> RunConfig:
     """The run that config file, flags and ``--opts`` describe; ConfigError also for a flag that would do nothing."""
+    import dygraph.build  # noqa: F401 - fills the registries the config is checked against
+
     run = load_run_config(arguments.config, config_overrides(arguments), arguments.opts)
     idle = [
         f"--{flag}: has no effect without --{switch}; add --{switch}, or leave --{flag} away"
