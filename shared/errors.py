@@ -54,13 +54,17 @@ class EntriesError(DataError):
         headline: what was being read.
         problems: a sentence for each.
         good: the entries that are in order, in theirs.
+        class_names: of the data set, where they are known.
     """
 
     SHOWN = 10
 
-    def __init__(self, headline: str, problems: Sequence[str], good: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, headline: str, problems: Sequence[str], good: Sequence[Any] = (), class_names: Sequence[str] = ()
+    ) -> None:
         self.problems = list(problems)
         self.good = list(good)
+        self.class_names = list(class_names)
         lines = [f"\n  - {problem}" for problem in self.problems[: self.SHOWN]]
         if len(self.problems) > self.SHOWN:
             lines.append(f"\n  ... and {len(self.problems) - self.SHOWN} more")

@@ -68,13 +68,18 @@ class Dataset(SegmentationDataset):
         if image_dir is not None or label_dir is not None:
             if any(lists.values()):
                 raise ValueError("both list files and image_dir/label_dir are given; expected one of the two")
-            self.records = self._from_folders(image_dir, label_dir)
+            self.records, problems = self._from_folders(image_dir, label_dir)
+            headline = f"the files of {image_dir} and {label_dir} below {self.root} do not pair by name"
             beside = self.root
         else:
-            self.records, beside = self._from_lists(lists, separator)
+            self.records, problems, beside = self._from_lists(lists, separator)
+            headline = f"the data set below {self.root} cannot be used"
         self.class_names = self._names(class_names, beside)
+        if problems:
+            raise EntriesError(headline, problems, self.records, self.class_names)
 
-    def _from_lists(self, lists: dict[str, str | None], separator: str | None) -> tuple[list[Record], str]:
+    def _from_lists(self, lists: dict[str, str | None], separator: str | None) -> tuple[list[Record], list[str], str]:
+        """The good entries, a sentence for each bad one, and the folder of the (last) list."""
         records: list[Record] = []
         problems: list[str] = []
         path = ""
@@ -90,9 +95,7 @@ class Dataset(SegmentationDataset):
                 raise DataError(f"{split}_path {path} lists no image; expected one 'image label' pair a line")
             records += found
             problems += wrong
-        if problems:
-            raise EntriesError(f"the data set below {self.root} cannot be used", problems, records)
-        return records, os.path.dirname(path)
+        return records, problems, os.path.dirname(path)
 
     def _find_list(self, given: str, key: str) -> str:
         candidates = [os.path.expanduser(given), os.path.join(self.root, given)]
@@ -102,7 +105,8 @@ class Dataset(SegmentationDataset):
         looked = " and ".join(dict.fromkeys(os.path.abspath(path) for path in candidates))
         raise DataError(f"{key} {given!r} does not exist; looked for {looked}; {what_is_in(self.root)}")
 
-    def _from_folders(self, image_dir: str | None, label_dir: str | None) -> list[Record]:
+    def _from_folders(self, image_dir: str | None, label_dir: str | None) -> tuple[list[Record], list[str]]:
+        """The good entries, and a sentence for each file without a partner."""
         if image_dir is None or (label_dir is None and self.mode != "test"):
             raise ValueError(
                 f"image_dir is {image_dir!r} and label_dir is {label_dir!r}; mode {self.mode!r} needs "
@@ -111,12 +115,9 @@ class Dataset(SegmentationDataset):
         problems: list[str] = []
         images = _by_stem(absolute(image_dir, self.root), "image_dir", problems)
         labels = {} if label_dir is None else _by_stem(absolute(label_dir, self.root), "label_dir", problems)
-        if label_dir is not None:
-            problems += pairing_problems(images, labels)
-        if problems:
-            headline = f"the files of {image_dir} and {label_dir} below {self.root} do not pair by name"
-            raise EntriesError(headline, problems, paired(images, labels))
-        return [Record(path, labels.get(stem), path) for stem, path in images.items()]
+        if label_dir is None:
+            return [Record(path, None, path) for path in images.values()], problems
+        return paired(images, labels), problems + pairing_problems(images, labels)
 
     def _names(self, given: Sequence[str] | str | None, beside: str) -> list[str]:
         default = os.path.join(beside, "classes.txt")

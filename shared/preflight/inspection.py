@@ -58,9 +58,9 @@ def inspect(
             _check_fills_a_batch(run, dataset, cards, report)
         records = _spread(dataset.records, most)
         looks = look_at_all(records, dataset, name, show_progress)
-        wrong = [look.error for look in looks if look.error]
+        wrong = [(record, look.error) for record, look in zip(records, looks) if look.error]
         is_error = run.reader.on_bad_sample != SKIP or too_many(len(wrong), len(records))
-        report.findings += [Finding(error.cause, str(error), name, is_error) for error in wrong]
+        report.findings += [Finding(error.cause, _located(record, error), name, is_error) for record, error in wrong]
         counts = class_pixels(looks, dataset)
         names = [str(class_name) for class_name in dataset.class_names]
         report.splits[name] = SplitSummary(len(dataset), len(records), names, counts.tolist())
@@ -78,22 +78,29 @@ def _listed(section: DatasetConfig, name: str, report: Report) -> SegmentationDa
         return build_dataset(section, name)
     except EntriesError as error:
         report.findings += [Finding(error.cause, problem, name) for problem in error.problems]
-        return _rest(section, error.good)
+        return _rest(section, error)
     except DataError as error:
         report.findings.append(Finding(error.cause, str(error), name))
         return None
 
 
-def _rest(section: DatasetConfig, records: Sequence[Record]) -> SegmentationDataset | None:
+def _rest(section: DatasetConfig, error: EntriesError) -> SegmentationDataset | None:
     """A data set of the entries that are in order, None where none is."""
     kind, args = DATASETS[section.dataset.type], section.dataset.args
     rest = SegmentationDataset()
-    rest.records = list(records)
+    rest.records = error.good
     rest.num_classes = args.get("num_classes", getattr(kind, "num_classes", None))
     rest.ignore_index = args.get("ignore_index", kind.ignore_index)
     rest.label_map = kind.label_map
-    rest.class_names = getattr(kind, "class_names", None) or [f"class {i}" for i in range(rest.num_classes)]
-    return rest if records else None
+    unnamed = [f"class {i}" for i in range(rest.num_classes)]
+    rest.class_names = error.class_names or getattr(kind, "class_names", unnamed)
+    return rest if error.good else None
+
+
+def _located(record: Record, error: DataError) -> str:
+    """The sentence, with the list's line before it where the entry stands in a list and it does not say so itself."""
+    listed = record.origin != record.image and record.origin not in str(error)
+    return f"{record.origin}: {error}" if listed else str(error)
 
 
 def _check_fills_a_batch(run: RunConfig, dataset: SegmentationDataset, cards: int, report: Report) -> None:

@@ -58,6 +58,24 @@ def test_value_counts_and_findings(tmp_path):
         assert name in finding.message
 
 
+def test_value_findings_name_the_line_of_the_list(tmp_path):
+    write(tmp_path, 5, broken=(3,))
+    (tmp_path / "004.png").write_bytes(b"")
+    origin = tmp_path / "list.txt"
+    for n, finding in zip((4, 5), inspect(run(section(tmp_path, "train"))).findings):
+        assert finding.message.startswith(f"{origin}:{n}: {tmp_path}/00{n - 1}")
+
+
+def test_value_class_names_of_a_list_with_an_error(tmp_path):
+    write(tmp_path, 3)
+    (tmp_path / "classes.txt").write_text("road\nsky\ncar\n")
+    with (tmp_path / "list.txt").open("a") as file:
+        file.write("none.png 000_label.png\n")
+    report = inspect(run(section(tmp_path, "train")))
+    assert report.splits[TRAIN].class_names == ["road", "sky", "car"]
+    assert ("entries", TRAIN, True) in causes(report)
+
+
 def test_error_all_findings_stand_in_one_report_grouped_by_cause(tmp_path):
     asked = both(tmp_path, 14, 3, wrong_val=(1,))
     for n in range(12):
