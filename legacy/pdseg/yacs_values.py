@@ -17,6 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.config.yaml_file import MAX_INTEGER
+
+_SHOWN = 200  # characters of a value in a message
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -45,7 +49,13 @@ def decode(value: Any) -> Any:
 
 def show(value: Any) -> str:
     """A value and its type, for messages: ``'two' (str)``."""
-    return "None" if value is None else f"{value!r} ({type(value).__name__})"
+    if value is None:
+        return "None"
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        text = "a value of very many digits"
+    return f"{text[:_SHOWN]}{'...' if len(text) > _SHOWN else ''} ({type(value).__name__})"
 
 
 def _refuse_unless(condition: bool) -> None:
@@ -58,7 +68,7 @@ def integer(least: int | None = None, most: int | None = None) -> Kind:
     bounds = [f"{word} {bound}" for word, bound in (("at least", least), ("at most", most)) if bound is not None]
 
     def parse(value: Any) -> int:
-        _refuse_unless(isinstance(value, int) and not isinstance(value, bool))
+        _refuse_unless(isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER)
         _refuse_unless(least is None or value >= least)
         _refuse_unless(most is None or value <= most)
         return value

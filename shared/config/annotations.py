@@ -98,7 +98,7 @@ def _accepts_plain(name: str, value: Any) -> bool:
     if name == "int":
         return isinstance(value, int) and not isinstance(value, bool)
     if name == "float":
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if name == "str":
         return isinstance(value, str)
     if name in _LISTS:

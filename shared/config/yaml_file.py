@@ -18,6 +18,7 @@ import yaml
 from shared.errors import ConfigError
 
 MAX_CHARACTERS, MAX_VALUES, MAX_DEPTH = 2**20, 100_000, 64
+MAX_INTEGER = 2**63 - 1
 BASE_KEY = "_base_"
 INHERITED_KEY = "_inherited_"
 
@@ -101,6 +102,8 @@ def _check_extent(values: Any, source: str) -> None:
             raise ConfigError(f"comes to more than {MAX_VALUES} values (aliases count each time)", source)
         if isinstance(value, str) and "\0" in value:
             raise ConfigError(f"the text {value[:40]!r} holds a NUL character, which no path or name may", source)
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:
+            raise ConfigError(f"holds an integer of {value.bit_length()} bits, expected at most 63", source)
         if isinstance(value, (dict, list, tuple, set)):
             left += [(entry, depth + 1) for entry in (value.values() if isinstance(value, dict) else value)]
 

@@ -155,6 +155,7 @@ CONFIGS = {
     "itself": ("model: &m {type: FCN, backbone: *m}", "nested more than 64 deep"),
     "python": ("model: !!python/object/apply:os.system ['touch mark']", "could not determine a constructor"),
     "nul": ('save_dir: "out\\0put"', "holds a NUL character"),
+    "number": ("batch_size: 0x" + "f" * 5000, "an integer of 20000 bits, expected at most 63"),
     "large": ("# " + "x" * 2**20, "more than 1048576 characters"),
 }
 

@@ -51,6 +51,8 @@ def test_error_file_and_command_line_come_out_together(tmp_path: Path) -> None:
 
 WRONG_VALUES = [
     ("BATCH_SIZE", "0", "got 0 (int), expected int, at least 1"),
+    ("BATCH_SIZE", "0x" + "f" * 5000, "got a value of very many digits (int), expected int, at least 1"),
+    ("BATCH_SIZE", "[0x" + "f" * 5000 + "]", "got a value of very many digits (list), expected int, at least 1"),
     ("BATCH_SIZE", "2.5", "got 2.5 (float), expected int, at least 1"),
     ("BATCH_SIZE", "True", "got True (bool), expected int, at least 1"),
     ("MODEL.FP16", "true", "got 'true' (str), expected bool (True or False)"),

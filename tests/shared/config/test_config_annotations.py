@@ -39,6 +39,7 @@ MISFITS = [
     ("int", "3"),
     ("float", False),
     ("float", float("nan")),
+    ("float", float("inf")),
     ("bool", 1),
     ("bool", "true"),
     ("str", 3),

@@ -147,7 +147,7 @@ def test_error_missing_sections(tmp_path):
         (["model.data_format=NHWC", "data_format=NCHW"], "model.data_format: is NHWC, but data_format is NCHW"),
         (["precision=fp8"], "precision: expected one of"),
         (["amp_level=O3"], "amp_level: expected one of O1, O2, got 'O3'"),
-        (["loss_scale=.inf"], "loss_scale: expected dynamic or a number, got inf"),
+        (["loss_scale=.inf"], "loss_scale: expected a number or text, got inf"),
         (["loss_scale=0"], "loss_scale: expected more than 0, got 0"),
         (["loss_scale=often"], "loss_scale: expected dynamic or a number"),
         (["num_workers=2", "reader.kind=inline"], "reader.kind: inline needs no worker"),
