@@ -32,6 +32,11 @@ def real_data() -> Path:
     return folder
 
 
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: the collector need not look through it again and again."""
+    gc.freeze()
+
+
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Networks stand in reference cycles; the collector does not know how much memory they hold."""
     if item.get_closest_marker("slow"):

@@ -130,7 +130,7 @@ DATA = [
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [EAGER, pytest.param(STATIC, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("spoil", "words"), DATA, ids=lambda value: getattr(value, "__name__", ""))
 def test_error_data_of_the_training(project, capsys, mode, spoil, words):
     spoil(project)

@@ -15,7 +15,7 @@ from tests.zoo import ZOO
 NUM_CLASSES = 3
 RANDOM_OPERATORS = ("gaussian", "uniform", "randint", "truncated_gaussian_random", "randperm")
 
-HEAVY = ("AttentionUNet", "U2Net", "UNet3Plus")  # full-size features of many channels
+HEAVY = ("AttentionUNet", "U2Net", "UNet", "UNet3Plus", "UNetPlusPlus")  # full-size features of many channels
 
 every_network = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in sorted(MODELS)]

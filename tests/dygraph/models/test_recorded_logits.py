@@ -16,17 +16,17 @@ from shared.registry import BACKBONES, MODELS
 from tests.dygraph.networks import build_case, case_spec, recorded, run_all
 from tests.zoo import ZOO
 
-#: Slow for their size.
-HEAVY = (
-    *("attentionunet", "fcn_hrnet_w48", "ocrnet_hrnet_w48", "u2net", "unet3plus", "unet3plus_deepsup"),
-    *("danet", "dnlnet", "gcnet", "pspnet"),
+#: In the default run: one network of each family that is quick to build, in evaluation and in training.
+CORE = (
+    *("fcn_hrnet_w18", "deeplabv3p_resnet18_os8", "ann_resnet18", "bisenetv2", "decoupledsegnet_resnet18"),
+    *("emanet_resnet18", "fastscnn", "hardnet", "sfnet_resnet18_recipe", "shufflenetv2", "u2netp", "unetplusplus"),
 )
 RUNS = [
     pytest.param(
         name,
         i,
         id=f"{name}-{'x'.join(map(str, shape))}-{corners=}-{training=}",
-        marks=[pytest.mark.slow] if name in HEAVY else [],
+        marks=[] if name in CORE and i in (0, len(case.runs) - 1) else [pytest.mark.slow],
     )
     for name, case in CASES.items()
     for i, (shape, corners, training) in enumerate(case.runs)
