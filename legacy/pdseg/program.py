@@ -7,7 +7,7 @@ them and one Scope holds the weights once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,6 +156,31 @@ def build_inference_program(build_network: NetworkBuilder, dtype: str) -> Infere
         class_ids = paddle.argmax(logits, axis=1, dtype="int32")
         names = ProgramNames(model=_model_names(network), optimizer={}, learning_rate=None)
     return InferenceProgram(main, startup, image, logits, class_ids, names)
+
+
+def take_weights_out(startup: static.Program, variables: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Remove from a startup Program what draws these variables, which are set otherwise.
+
+    A startup Program costs a millisecond an operator: 4 s for FCN-HRNet-W18, a tenth of it without its weights.
+
+    Returns:
+        the shapes of the variables.
+    """
+    block = startup.global_block()
+    variables, shapes = set(variables), {}
+    for op in list(block.ops):
+        if op.name() != "builtin.set_parameter" or op.attrs()["parameter_name"] not in variables:
+            continue
+        value = op.operand_source(0)
+        shapes[op.attrs()["parameter_name"]] = tuple(value.shape)
+        block.remove_op(op)
+        unused = [value.get_defining_op()]
+        while unused:
+            op = unused.pop()
+            if all(result.use_empty() for result in op.results()):
+                unused += [op.operand_source(i).get_defining_op() for i in range(op.num_operands())]
+                block.remove_op(op)
+    return shapes
 
 
 def _model_names(network: paddle.nn.Layer) -> dict[str, str]:

@@ -23,6 +23,7 @@ from legacy.pdseg.program import (
     TrainProgram,
     build_inference_program,
     build_train_program,
+    take_weights_out,
 )
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
@@ -62,8 +63,7 @@ class StaticPredictor:
         """The inference Program, its weights in the Scope."""
         program = build_inference_program(self.build_network, self.dtype)
         if not self._in_scope(program.names.model.values()):
-            self._run(program.startup)
-            self._write(program.names.model, self.initial, "the network's weights")
+            self._create(program)
         return program
 
     def logits(self, images: np.ndarray) -> np.ndarray:
@@ -100,6 +100,15 @@ class StaticPredictor:
 
     def _read(self, names: Mapping[str, str]) -> dict[str, np.ndarray]:
         return {key: np.array(self._tensor(variable)) for key, variable in names.items()}
+
+    def _create(self, program: TrainProgram | InferenceProgram) -> None:
+        """The Program's variables in the Scope: the weights as they were given, the others as the startup says."""
+        names = program.names.model
+        shapes = take_weights_out(program.startup, names.values())
+        expected = {key: shapes[variable] for key, variable in names.items()}
+        for key, value in match_strict(expected, self.initial, "the network's weights").items():
+            self.scope.var(names[key]).get_tensor().set(np.ascontiguousarray(value), self.place)
+        self._run(program.startup)
 
     def _write(self, names: Mapping[str, str], values: Mapping[str, np.ndarray], source: str) -> None:
         shapes = {key: tuple(self._tensor(variable).shape()) for key, variable in names.items()}
@@ -146,8 +155,7 @@ class StaticStepper(StaticPredictor):
         self.scaler = scaler
         self._programs: dict[tuple[int, ...], TrainProgram] = {}
         self.training = self._program(tuple(image_shape))
-        self._run(self.training.startup)
-        self._write(self.training.names.model, self.initial, "the network's weights")
+        self._create(self.training)
 
     def _program(self, image_shape: tuple[int, ...]) -> TrainProgram:
         if image_shape not in self._programs:
