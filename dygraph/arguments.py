@@ -74,7 +74,15 @@ def train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch_size", type=int, metavar="N", help="images per step and card")
     parser.add_argument("--learning_rate", type=float, metavar="LR", help="learning rate the schedule starts from")
     parser.add_argument("--save_interval", type=int, metavar="N", help="iterations between checkpoints (1000)")
-    parser.add_argument("--resume_model", metavar="DIR", help="go on from this checkpoint, or a run's newest one")
+    resume = parser.add_mutually_exclusive_group()
+    resume.add_argument(
+        "--resume",
+        action="store_const",
+        const="auto",
+        dest="resume_model",
+        help="go on from the newest checkpoint in the save directory that is whole",
+    )
+    resume.add_argument("--resume_model", metavar="DIR", help="go on from this checkpoint, or a run's newest one")
     parser.add_argument("--save_dir", metavar="DIR", help="where checkpoints and logs go (output)")
     parser.add_argument("--keep_checkpoint_max", type=int, metavar="N", help="newest checkpoints kept (5); 0 keeps all")
     parser.add_argument("--do_eval", action="store_true", help="evaluate at each checkpoint and keep the best")

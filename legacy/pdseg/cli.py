@@ -64,6 +64,7 @@ def train(argv: Sequence[str]) -> None:
     """``pdseg/train.py``."""
     parser = _parser("Train a network in static mode.")
     parser.add_argument("--log_steps", type=int, default=None, metavar="N", help="iterations between log lines (10)")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint that is whole")
     parser.add_argument("--debug", action="store_true", help="log debug lines too, with the files of every batch")
     parser.add_argument("--do_eval", action="store_true", help="evaluate at each checkpoint and keep the best")
     parser.add_argument("--use_vdl", action="store_true", help="also write VisualDL scalars")
@@ -84,6 +85,7 @@ def train(argv: Sequence[str]) -> None:
         "vdl_log_dir": arguments.vdl_log_dir,
         "seed": arguments.seed,
         "deterministic": arguments.deterministic or None,
+        "resume_model": "auto" if arguments.resume else None,
     }
     run = _load(arguments, flags={key: value for key, value in given.items() if value is not None})
     if not print_config_if(arguments.print_config, run):

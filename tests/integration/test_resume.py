@@ -8,17 +8,20 @@ from dygraph import cli as eager
 from legacy.pdseg import cli as static
 from tests.integration.conftest import SEEDED, checkpoints, finish, records, succeed, unequal
 
+NEWEST = "newest"  # --resume alone
+
 
 def train(mode, config, save_dir, seed=SEEDED, resume=None, iters=6, code=0):
     """Train the same eager YAML in either mode, with augmentation, a checkpoint every three iterations."""
     if mode == "eager":
         flags = ["--iters", iters, "--save_interval", 3, "--save_dir", save_dir, "--log_iters", 1]
-        flags += [] if resume is None else ["--resume_model", resume]
+        flags += ["--resume"] if resume == NEWEST else [] if resume is None else ["--resume_model", resume]
         ended = finish(eager.train, "--config", config, *seed, *flags)
     else:
         words = ["iters", iters, "save_interval", 3, "save_dir", save_dir]
-        words += [] if resume is None else ["resume_model", resume]
-        ended = finish(static.train, "--cfg", config, "--log_steps", 1, *seed, *words)
+        words += [] if resume in (None, NEWEST) else ["resume_model", resume]
+        flags = ["--resume"] if resume == NEWEST else []
+        ended = finish(static.train, "--cfg", config, "--log_steps", 1, *flags, *seed, *words)
     assert ended.code == code, ended.err
     return ended
 
@@ -75,10 +78,11 @@ def test_value_a_weights_only_restart_would_differ(whole, eager_yaml, tmp_path):
     assert unequal(tmp_path / "iter_6", whole["eager"] / "iter_6")
 
 
-def test_value_resuming_in_place_keeps_the_records(whole, eager_yaml, tmp_path):
-    """``auto`` takes the newest checkpoint; nothing is moved aside and no step stands twice."""
-    train("eager", eager_yaml, tmp_path, iters=3)
-    train("eager", eager_yaml, tmp_path, resume="auto")
+@pytest.mark.parametrize("mode", ["eager", "static"])
+def test_value_resuming_in_place_keeps_the_records(mode, eager_yaml, tmp_path):
+    """``--resume`` takes the newest checkpoint; nothing is moved aside and no step stands twice."""
+    train(mode, eager_yaml, tmp_path, iters=3)
+    train(mode, eager_yaml, tmp_path, resume=NEWEST)
     assert checkpoints(tmp_path) == ["iter_3", "iter_6"]
     assert [line["iter"] for line in records(tmp_path)] == [1, 2, 3, 4, 5, 6]
     assert not (tmp_path / "earlier_runs").exists()
@@ -104,6 +108,12 @@ def test_error_a_finished_run_has_nothing_left_to_do(whole, eager_yaml, tmp_path
     ended = train("eager", eager_yaml, tmp_path, resume=whole["eager"] / "iter_6", code=2)
     assert "is at iteration 6, and the run ends at 6: nothing is left to train" in ended.err
     assert checkpoints(tmp_path) == []
+
+
+def test_error_two_ways_to_resume(eager_yaml, tmp_path):
+    ended = finish(eager.train, "--config", eager_yaml, "--resume", "--resume_model", tmp_path)
+    assert ended.code == 2
+    assert "--resume_model: not allowed with argument --resume" in ended.err
 
 
 @pytest.mark.parametrize("mode", ["eager", "static"])
