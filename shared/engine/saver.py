@@ -20,6 +20,7 @@ from shared.engine.memory import MemoryGuard
 from shared.engine.ranks import WRITER, Ranks
 from shared.engine.records import NoRecords, RunRecords
 from shared.engine.stepper import Stepper
+from shared.errors import CheckpointError, RunFailedError
 from shared.metrics.report import format_table
 
 logger = logging.getLogger(__name__)
@@ -97,15 +98,19 @@ class Saver:
         return self._evaluate(self.progress.iteration)
 
     def _save(self) -> None:
-        self.last = save_checkpoint(
-            self.save_dir,
-            self.stepper.state(),
-            self.progress,
-            mode=self.mode,
-            config=config_to_dict(self.run),
-            keep_max=self.run.train.keep_checkpoint_max,
-            versions=self.versions,
-        )
+        try:
+            self.last = save_checkpoint(
+                self.save_dir,
+                self.stepper.state(),
+                self.progress,
+                mode=self.mode,
+                config=config_to_dict(self.run),
+                keep_max=self.run.train.keep_checkpoint_max,
+                versions=self.versions,
+            )
+        except CheckpointError as error:
+            newest = "nor is an earlier one" if self.last is None else f"{self.last} is: --resume goes on from it"
+            raise RunFailedError(f"{error}; iteration {self.progress.iteration} is not saved, {newest}") from error
         logger.log(logging.INFO if self.ranks.rank == WRITER else logging.WARNING, "saved %s", self.last)
 
     def _evaluate(self, iteration: int) -> bool:
