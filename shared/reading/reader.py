@@ -204,10 +204,10 @@ class _Processes:
     def _died(self) -> RunFailedError:
         self._executor.shutdown(wait=True)  # joins the workers, so that their exit codes are known
         files = self._under_way()
-        reading = f" while it read one of {', '.join(files)}" if files else ""
+        reading = f" while it read one of {', '.join(files)}; look at these files," if files else ";"
         return RunFailedError(
-            f"a worker process of the reader {why_ended(self._context.started)}{reading}; look at these files, use "
-            "fewer workers, a smaller batch or prefetch, or read with threads"
+            f"a worker process of the reader {why_ended(self._context.started)}{reading} use fewer workers, a smaller "
+            "batch or prefetch, or read with threads"
         )
 
     def _under_way(self) -> list[str]:
