@@ -169,18 +169,22 @@ def take_weights_out(startup: static.Program, variables: Iterable[str]) -> dict[
     block = startup.global_block()
     variables, shapes = set(variables), {}
     for op in list(block.ops):
-        if op.name() != "builtin.set_parameter" or op.attrs()["parameter_name"] not in variables:
-            continue
-        value = op.operand_source(0)
-        shapes[op.attrs()["parameter_name"]] = tuple(value.shape)
-        block.remove_op(op)
-        unused = [value.get_defining_op()]
-        while unused:
-            op = unused.pop()
-            if all(result.use_empty() for result in op.results()):
-                unused += [op.operand_source(i).get_defining_op() for i in range(op.num_operands())]
-                block.remove_op(op)
+        name = op.attrs()["parameter_name"] if op.name() == "builtin.set_parameter" else None
+        if name in variables:
+            value = op.operand_source(0)
+            shapes[name] = tuple(value.shape)
+            block.remove_op(op)
+            _remove_if_unused(block, value.get_defining_op())
     return shapes
+
+
+def _remove_if_unused(block: paddle.pir.Block, op: paddle.pir.Operation) -> None:
+    """Remove an operator whose results nothing reads, and those that computed for it alone."""
+    if all(result.use_empty() for result in op.results()):
+        sources = [op.operand_source(i).get_defining_op() for i in range(op.num_operands())]
+        block.remove_op(op)
+        for source in sources:
+            _remove_if_unused(block, source)
 
 
 def _model_names(network: paddle.nn.Layer) -> dict[str, str]:
