@@ -11,7 +11,7 @@ from paddle import static
 
 from dygraph.build import build_losses, build_model
 from dygraph.engine.static_mode import building, static_mode
-from legacy.pdseg.program import build_inference_program, build_train_program
+from legacy.pdseg.program import build_inference_program, build_train_program, take_weights_out
 from shared.config.run_config import OptimizerConfig
 from tests.integration.conftest import BACKBONE
 from tests.parity.ladder import CROSS_ENTROPY
@@ -96,3 +96,21 @@ def test_value_startup_fills_and_inference_runs(inference):
     assert np.array_equal(ids, logits.argmax(axis=1))
     for name in inference.names.model.values():
         assert scope.find_var(name) is not None
+
+
+def test_value_a_startup_without_weights_sets_the_rest():
+    """The weights' shapes are known, nothing draws any more, and velocities and learning rate are set as before."""
+    program = build_train_program(BUILD, partial(build_losses, CROSS_ENTROPY), OptimizerConfig(), SHAPE, "float32")
+    weights = program.names.model
+    shapes = take_weights_out(program.startup, weights.values())
+    assert {key: list(shapes[name]) for key, name in weights.items()} == {
+        key: value.shape for key, value in BUILD().state_dict().items()
+    }
+    assert {op.name() for op in program.startup.global_block().ops} == {"pd_op.full", "builtin.shadow_output"}
+    scope = static.Scope()
+    with static_mode(), static.scope_guard(scope):
+        static.Executor(paddle.CPUPlace()).run(program.startup)
+    for name in program.names.optimizer.values():
+        assert not np.array(scope.find_var(name).get_tensor()).any()
+    assert scope.find_var(program.names.learning_rate) is not None
+    assert not any(scope.find_var(name) for name in weights.values())
