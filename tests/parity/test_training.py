@@ -66,6 +66,7 @@ def test_parity_recipes(name):
 
 
 @pytest.mark.slow
+@pytest.mark.repeats
 def test_parity_fcn_hrnet_w48():
     _climb({"type": "FCN", "backbone": {"type": "HRNet_W48"}}, ZOO["FCN"].losses)
 
