@@ -74,7 +74,12 @@ class Dataset(SegmentationDataset):
         else:
             self.records, problems, beside = self._from_lists(lists, separator)
             headline = f"the data set below {self.root} cannot be used"
-        self.class_names = self._names(class_names, beside)
+        try:
+            self.class_names = self._names(class_names, beside)
+        except DataError as error:
+            if problems:
+                raise EntriesError(headline, [*problems, str(error)], self.records) from error
+            raise
         if problems:
             raise EntriesError(headline, problems, self.records, self.class_names)
 

@@ -92,8 +92,8 @@ def _rest(section: DatasetConfig, error: EntriesError) -> SegmentationDataset | 
     rest.num_classes = args.get("num_classes", getattr(kind, "num_classes", None))
     rest.ignore_index = args.get("ignore_index", kind.ignore_index)
     rest.label_map = kind.label_map
-    unnamed = [f"class {i}" for i in range(rest.num_classes)]
-    rest.class_names = error.class_names or getattr(kind, "class_names", unnamed)
+    known = error.class_names or getattr(kind, "class_names", None)
+    rest.class_names = known or [f"class {i}" for i in range(rest.num_classes)]
     return rest if error.good else None
 
 

@@ -62,8 +62,10 @@ def test_value_findings_name_the_line_of_the_list(tmp_path):
     write(tmp_path, 5, broken=(3,))
     (tmp_path / "004.png").write_bytes(b"")
     origin = tmp_path / "list.txt"
-    for n, finding in zip((4, 5), inspect(run(section(tmp_path, "train"))).findings):
-        assert finding.message.startswith(f"{origin}:{n}: {tmp_path}/00{n - 1}")
+    errors = inspect(run(section(tmp_path, "train"))).errors
+    assert len(errors) == 2
+    for n, error in zip((4, 5), errors):
+        assert error.message.startswith(f"{origin}:{n}: {tmp_path}/00{n - 1}")
 
 
 def test_value_class_names_of_a_list_with_an_error(tmp_path):
@@ -74,6 +76,20 @@ def test_value_class_names_of_a_list_with_an_error(tmp_path):
     report = inspect(run(section(tmp_path, "train")))
     assert report.splits[TRAIN].class_names == ["road", "sky", "car"]
     assert ("entries", TRAIN, True) in causes(report)
+
+
+def test_error_names_and_entries_of_one_list_come_out_together(tmp_path):
+    write(tmp_path, 3)
+    with (tmp_path / "list.txt").open("a") as file:
+        file.write("none.png 000_label.png\n")
+    listed = section(tmp_path, "train")
+    named = dataclasses.replace(listed.dataset, args={**listed.dataset.args, "class_names": ["road", "sky"]})
+    report = inspect(run(dataclasses.replace(listed, dataset=named)))
+    messages = [error.message for error in report.errors]
+    assert len(messages) == 2
+    assert "none.png does not exist" in messages[0]
+    assert "class_names has 2 names, num_classes is 3" in messages[1]
+    assert report.splits[TRAIN].images == 3
 
 
 def test_error_all_findings_stand_in_one_report_grouped_by_cause(tmp_path):
