@@ -215,9 +215,7 @@ def _read_reader(top: Section) -> ReaderConfig:
 def _read_precision(top: Section) -> PrecisionConfig:
     written = top.take("precision", "str", "fp32", one_of=tuple(_PRECISIONS))
     level = top.take("amp_level", "str", "O1", one_of=("O1", "O2"))
-    scale = top.take("loss_scale", "float | str", "dynamic", above=0)
-    if isinstance(scale, str) and scale != "dynamic":
-        top.problem("loss_scale", f"expected dynamic or a number, got {scale!r}")
+    scale = top.take("loss_scale", "Literal['dynamic'] | float", "dynamic", above=0)
     return PrecisionConfig(_PRECISIONS[written], scale if isinstance(scale, str) else float(scale), level)
 
 
