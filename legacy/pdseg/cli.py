@@ -72,6 +72,9 @@ def train(argv: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="seed of weights, order and augmentation")
     parser.add_argument("--deterministic", action="store_true", help="with one seed, equal bits on a CPU")
     arguments = parser.parse_args(argv)
+    named = [word for word in arguments.opts if word.partition("=")[0] in ("resume_model", "TRAIN.RESUME_MODEL_DIR")]
+    if arguments.resume and named:
+        parser.error(f"argument --resume: not allowed with {named[0]}; give one of them")
     if arguments.debug:
         logging.getLogger().setLevel(logging.DEBUG)
     require_paddle()

@@ -110,10 +110,14 @@ def test_error_a_finished_run_has_nothing_left_to_do(whole, eager_yaml, tmp_path
     assert checkpoints(tmp_path) == []
 
 
-def test_error_two_ways_to_resume(eager_yaml, tmp_path):
+def test_error_two_ways_to_resume(eager_yaml, static_yaml, tmp_path):
     ended = finish(eager.train, "--config", eager_yaml, "--resume", "--resume_model", tmp_path)
     assert ended.code == 2
     assert "--resume_model: not allowed with argument --resume" in ended.err
+    for config, key in ((eager_yaml, "resume_model"), (static_yaml, "TRAIN.RESUME_MODEL_DIR")):
+        ended = finish(static.train, "--cfg", config, "--resume", key, tmp_path)
+        assert ended.code == 2
+        assert f"--resume: not allowed with {key}" in ended.err
 
 
 @pytest.mark.parametrize("mode", ["eager", "static"])
