@@ -91,6 +91,7 @@ def test_value_logits_float32(name, training):
 
 
 def test_every_network_and_backbone_is_recorded():
+    assert set(CORE) <= set(CASES)
     assert {case.model["type"] for case in CASES.values()} == {n for n in MODELS if ZOO[n].in_paddleseg}
     recorded_backbones = {case.backbone["type"] for case in CASES.values() if case.backbone}
     assert {_family(name) for name in BACKBONES} == {_family(name) for name in recorded_backbones}
