@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import paddle
 from paddle import static
 
+from dygraph.engine.quick_building import quick_building
+
 
 @contextmanager
 def static_mode() -> Iterator[None]:
@@ -25,5 +27,5 @@ def static_mode() -> Iterator[None]:
 def building() -> Iterator[tuple[static.Program, static.Program]]:
     """A new main and startup Program to build in, under a fresh name guard."""
     main, startup = static.Program(), static.Program()
-    with static_mode(), static.program_guard(main, startup), paddle.utils.unique_name.guard():
+    with static_mode(), static.program_guard(main, startup), paddle.utils.unique_name.guard(), quick_building():
         yield main, startup

@@ -1,0 +1,82 @@
+"""What is left away while a Program is built changes nothing of the Program, and comes back afterwards."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn, static
+from paddle.nn.layer import layers
+
+from dygraph.engine import static_mode
+from dygraph.engine.static_mode import building
+
+PADDLE = str(Path(paddle.__file__).parent)
+
+
+class Folded(nn.Layer):
+    """A convolution, and a reshape that fits seven columns only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2D(3, 2, 3)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return paddle.reshape(self.conv(x), [-1, 7])
+
+
+def built() -> tuple[static.Program, paddle.pir.Value]:
+    with building() as (main, _):
+        y = Folded()(static.data("x", [None, 3, None, None], "float32"))
+        paddle.autograd.ir_backward.grad(y.mean(), main.global_block().all_parameters())
+    return main, y
+
+
+def operators(program: static.Program) -> list[tuple]:
+    """Name and attributes of every operator, without what is noted for messages and for automatic parallelism."""
+    notes = ("op_callstack", "struct_name")
+    return [
+        (op.name(), sorted((key, str(value)) for key, value in op.attrs().items() if key not in notes))
+        for op in program.global_block().ops
+    ]
+
+
+def test_value_program_is_the_one_built_without_it(monkeypatch):
+    quick = operators(built()[0])
+    monkeypatch.setattr(static_mode, "quick_building", nullcontext)
+    assert quick == operators(built()[0])
+    assert len(quick) > 8
+
+
+def test_error_of_a_run_quotes_the_line_of_the_network_and_none_of_paddle():
+    main, y = built()
+    with static_mode.static_mode(), static.scope_guard(static.Scope()):
+        for parameter in main.global_block().all_parameters():
+            tensor = static.global_scope().var(parameter.name).get_tensor()
+            tensor.set(np.zeros(parameter.shape, np.float32), paddle.CPUPlace())
+        with pytest.raises(ValueError, match="reshape") as raised:
+            static.Executor(paddle.CPUPlace()).run(main, feed={"x": np.zeros((1, 3, 4, 4), np.float32)}, fetch_list=[y])
+    quoted = str(raised.value).partition("InvalidArgumentError")[0]
+    assert "return paddle.reshape(self.conv(x), [-1, 7])" in quoted
+    assert PADDLE not in quoted
+
+
+def test_settings_come_back_afterwards_and_after_an_error():
+    before = settings()
+    with building():
+        assert not gc.isenabled()
+        assert settings()[1:] != before[1:]
+        assert traceback.extract_stack(limit=1)[0].name == "test_settings_come_back_afterwards_and_after_an_error"
+    assert settings() == before
+    with pytest.raises(ZeroDivisionError), building():
+        raise ZeroDivisionError
+    assert settings() == before
+
+
+def settings() -> tuple:
+    return gc.isenabled(), layers.name_struct, traceback.extract_stack
