@@ -18,7 +18,7 @@ from typing import Any
 from shared import runtime
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGE_SHAPE = (2, 3, 64, 96)
+IMAGE_SHAPE = (2, 3, 32, 48)
 
 
 def in_a_process_of_its_own(out: Path, **job: Any) -> dict[str, dict[str, list]]:

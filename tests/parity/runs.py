@@ -23,6 +23,9 @@ NUM_CLASSES = 5
 IGNORE = 255
 IMAGES = ((49, 65), (60, 80), (70, 66), (49, 65), (56, 72))
 CROP_WH = [49, 33]
+#: Networks that compute most at the full size of the image, or have no smaller version: minutes with the larger crop.
+HEAVY = ("AttentionUNet", "U2Net", "U2Netp", "UNet", "UNet3Plus", "UNetPlusPlus")
+SMALL_CROP_WH = [33, 17]
 
 
 def write_images(folder: Path, shift: int = 0) -> Path:
@@ -52,6 +55,7 @@ def _section(folder: Path, mode: str, *transforms: Component) -> DatasetConfig:
 
 def tiny_run(name: str, folder: Path, data_format: str = "NCHW") -> RunConfig:
     """The small network of ``name`` with its recipe's losses, random transforms, and a resized evaluation."""
+    size = SMALL_CROP_WH if name in HEAVY else CROP_WH
     return RunConfig(
         model=Component.from_dict(ZOO[name].small_spec),
         losses=ZOO[name].losses,
@@ -61,11 +65,11 @@ def tiny_run(name: str, folder: Path, data_format: str = "NCHW") -> RunConfig:
         train_data=_section(
             folder,
             "train",
-            Component("RandomPaddingCrop", {"crop_size": CROP_WH}),
+            Component("RandomPaddingCrop", {"crop_size": size}),
             Component("RandomHorizontalFlip"),
             Component("RandomDistort"),
         ),
-        val_data=_section(folder, "val", Component("Resize", {"target_size": [49, 33]})),
+        val_data=_section(folder, "val", Component("Resize", {"target_size": size})),
         num_classes=NUM_CLASSES,
         ignore_index=IGNORE,
         data_format=data_format,
