@@ -118,13 +118,22 @@ def _apply(
     scaling: ScalerVariables | None,
 ) -> tuple[list[tuple[Any, Any]], paddle.pir.Value | None]:
     """Unscale and check, the optimiser's step or none, then the new scale; the gradients, and whether it skips."""
-    if scaler is None:
-        optimizer.apply_gradients(pairs)
-        return pairs, None
-    pairs, overflow = scaler.unscale(pairs, scaling)
-    static.nn.cond(paddle.logical_not(overflow), lambda: _step(optimizer, pairs))
-    scaler.update(pairs, overflow, scaling)
+    overflow = None
+    if scaler is not None:
+        pairs, overflow = scaler.unscale(pairs, scaling)
+    static.nn.cond(_always() if overflow is None else paddle.logical_not(overflow), lambda: _step(optimizer, pairs))
+    if scaler is not None:
+        scaler.update(pairs, overflow, scaling)
     return pairs, overflow
+
+
+def _always() -> paddle.pir.Value:
+    """True, on the host. With it the optimiser's step is a block of its own even where none is ever skipped.
+
+    Paddle prepares a block in a time that grows with the square of its operators, and an optimiser has one for every
+    parameter.
+    """
+    return paddle.tensor.fill_constant([1], "bool", True, force_cpu=True)
 
 
 def _step(optimizer: paddle.optimizer.Optimizer, pairs: list[tuple[Any, Any]]) -> None:

@@ -83,6 +83,14 @@ def test_shape_fetches(training, inference):
     assert inference.class_ids.dtype == paddle.int32 or "int32" in str(inference.class_ids.dtype)
 
 
+def test_value_the_optimizer_has_a_block_of_its_own(training):
+    main = [op.name() for op in training.main.global_block().ops]
+    (branch,) = (op for op in training.main.global_block().ops if op.name() == "pd_op.if")
+    own = [op.name() for op in branch.as_if_op().true_block().ops]
+    assert main.count("pd_op.momentum_") == 0
+    assert own.count("pd_op.momentum_") == len(training.gradients) > 0
+
+
 def test_value_startup_fills_and_inference_runs(inference):
     scope = static.Scope()
     image = np.random.default_rng(0).standard_normal((1, 3, 40, 24)).astype(np.float32)
