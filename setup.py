@@ -31,6 +31,7 @@ setup(
         "cpu": ["paddlepaddle>=3.0,<4", "setuptools"],
         "gpu": ["paddlepaddle-gpu>=3.0,<4", "setuptools"],
         "onnx": ["paddle2onnx>=2.1", "onnxruntime>=1.15"],
+        "openvino": ["paddle2onnx>=2.1", "openvino>=2024.0"],
         "png": ["imagecodecs>=2023.3.16"],
         "vdl": ["visualdl>=2.5"],
         "dev": [
@@ -40,6 +41,9 @@ setup(
             "scikit-learn>=1.2",
             "hypothesis>=6",
             "imagecodecs>=2023.3.16",
+            "paddle2onnx>=2.1",
+            "onnxruntime>=1.15",
+            "openvino>=2024.0",
         ],
     },
 )

@@ -121,9 +121,9 @@ def add_backend_flag(parser: argparse.ArgumentParser) -> None:
     """Who runs the network, in both modes' evaluation and prediction."""
     parser.add_argument(
         "--backend",
-        choices=("paddle", "onnxruntime"),
+        choices=("paddle", "onnxruntime", "openvino"),
         default="paddle",
-        help="paddle, or on a CPU the faster onnxruntime (needs the extra onnx)",
+        help="paddle, or on a CPU the faster onnxruntime (extra onnx) or openvino (extra openvino)",
     )
 
 

@@ -52,7 +52,7 @@ def _weights(arguments: argparse.Namespace, run: RunConfig) -> str:
 
 
 def _predictor(run: RunConfig, weights: str, arguments: argparse.Namespace) -> Predictor:
-    from dygraph.onnx_backend import with_backend
+    from dygraph.converted import with_backend
     from legacy.pdseg.export import export_static
     from legacy.pdseg.session import make_predictor
 

@@ -15,7 +15,13 @@ from scripts.bench import report
 from scripts.bench.contest import Contender, hold, ratio
 
 NETWORKS = ("FCN-HRNet-W18", "DeepLabV3P-ResNet50")
-WAYS = {"eager": "eager", "static": "static", "Paddle Inference": "exported", "ONNX Runtime": "onnxruntime"}
+WAYS = {
+    "eager": "eager",
+    "static": "static",
+    "Paddle Inference": "exported",
+    "ONNX Runtime": "onnxruntime",
+    "OpenVINO": "openvino",
+}
 PEER, TORCH = "PaddleSeg predict", "mmsegmentation NCHW"
 
 

@@ -63,7 +63,7 @@ def versions(name: str) -> dict[str, str]:
     """What is installed in a peer's environment, of the packages that matter."""
     python = sys.executable if name == "ours" else str(_environment(name))
     names = ["paddlepaddle", "paddleseg", "torch", "mmsegmentation", "mmcv-lite", "numpy", "opencv-python-headless"]
-    names += ["imagecodecs", "onnxruntime", "paddle2onnx"]
+    names += ["imagecodecs", "onnxruntime", "openvino", "paddle2onnx"]
     script = (
         "import json, sys, importlib.metadata as m\nfound = {}\nfor n in sys.argv[1:]:\n"
         "    try: found[n] = m.version(n)\n    except m.PackageNotFoundError: pass\nprint(json.dumps(found))"

@@ -1,24 +1,32 @@
-"""``--backend onnxruntime`` in both modes: the predictions of the network itself, or a refusal."""
+"""``--backend`` in both modes: the predictions of the network itself, or a refusal."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
+from functools import partial
 
 import numpy as np
+import paddle
 import pytest
 from PIL import Image
 
 from dygraph import cli as eager
-from dygraph.onnx_backend import OnnxPredictor, with_backend
+from dygraph.converted import ENGINES, OWN_SHAPES, ConvertedPredictor, with_backend
+from dygraph.engine.export import export_eager
+from dygraph.engine.stepper import EagerPredictor
 from legacy.pdseg import cli as static
 from shared.errors import MachineError, RunFailedError
 from tests.integration.conftest import finish, pairs, succeed
 
-needs_packages = pytest.mark.skipif(
-    not all(__import__("importlib.util").util.find_spec(name) for name in ("onnxruntime", "paddle2onnx")),
-    reason="the extra 'onnx' is not installed",
-)
+
+def _packages_of(engine):
+    missing = [name for name in (ENGINES[engine].package, "paddle2onnx") if importlib.util.find_spec(name) is None]
+    return pytest.param(engine, marks=pytest.mark.skipif(bool(missing), reason=f"{missing} are not installed"))
+
+
+with_each_engine = pytest.mark.parametrize("engine", [_packages_of(name) for name in ENGINES])
 
 
 @pytest.fixture
@@ -35,31 +43,30 @@ def commands(request):
     return get
 
 
-@needs_packages
+@with_each_engine
 @pytest.mark.parametrize("mode", ["eager", "static"])
-def test_parity_scores_and_pictures_are_those_of_the_network(mode, commands, scenes, tmp_path):
+def test_parity_scores_and_pictures_are_those_of_the_network(engine, mode, commands, scenes, tmp_path):
     val, predict, config, weights, folder = commands(mode)
     image = pairs(scenes)[0][0]
     scores, ids = {}, {}
-    for backend in ("paddle", "onnxruntime"):
+    for backend in ("paddle", engine):
         out = tmp_path / backend
         words = (*config, "--model_path", weights, "--backend", backend)
         ended = succeed(val, *words, "--save_dir", out)
-        assert ("ONNX Runtime proved on images" in ended.log) == (backend == "onnxruntime")
+        assert (f"{ENGINES[engine].name} proved on images" in ended.log) == (backend == engine)
         scores[backend] = [c["iou"] for c in json.loads((out / "metrics.json").read_text())["classes"]]
         succeed(predict, *words, folder, out / "pictures", "--image_path", image, "--save_probabilities")
         (picture,) = (out / "pictures" / "pseudo_color_prediction").rglob("*.png")
         ids[backend] = np.array(Image.open(picture))
-    np.testing.assert_allclose(
-        np.array(scores["onnxruntime"], float), np.array(scores["paddle"], float), atol=1e-3, equal_nan=True
-    )
-    assert np.mean(ids["onnxruntime"] != ids["paddle"]) <= 1e-3
+    given, own = (np.array(scores[backend], float) for backend in (engine, "paddle"))
+    np.testing.assert_allclose(given, own, atol=1e-3, equal_nan=True)
+    assert np.mean(ids[engine] != ids["paddle"]) <= 1e-3
     assert len(np.unique(ids["paddle"])) > 1
 
 
-@needs_packages
+@with_each_engine
 @pytest.mark.parametrize("mode", ["eager", "static"])
-def test_value_sliding_windows_and_scales_go_through_it(mode, commands, tmp_path):
+def test_value_sliding_windows_and_scales_go_through_it(engine, mode, commands, tmp_path):
     val, _, config, weights, _ = commands(mode)
     flags = {
         "eager": (("--aug_eval", "--scales", 0.5, 1.0), ()),
@@ -67,11 +74,11 @@ def test_value_sliding_windows_and_scales_go_through_it(mode, commands, tmp_path
     }
     before, after = flags[mode]
     miou = {}
-    for backend in ("paddle", "onnxruntime"):
+    for backend in ("paddle", engine):
         out = tmp_path / backend
         succeed(val, *config, "--model_path", weights, "--backend", backend, *before, "--save_dir", out, *after)
         miou[backend] = json.loads((out / "metrics.json").read_text())["miou"]
-    assert miou["onnxruntime"] == pytest.approx(miou["paddle"], abs=1e-3)
+    assert miou[engine] == pytest.approx(miou["paddle"], abs=1e-3)
 
 
 class Liar:
@@ -81,13 +88,24 @@ class Liar:
         return np.random.default_rng(0).standard_normal((len(images), 5, *images.shape[2:])).astype(np.float32)
 
 
-@needs_packages
+@with_each_engine
 @pytest.mark.parametrize("output", ["logits", "class_ids"])
-def test_error_a_network_that_disagrees_is_refused(output):
-    import paddle
+def test_error_a_network_that_disagrees_is_refused(engine, output):
+    converted = ConvertedPredictor(ENGINES[engine], Liar(), partial(export_eager, one_convolution()))
+    with pytest.raises(RunFailedError, match=r"another class than the network on .* use --backend paddle"):
+        getattr(converted, output)(images_of(20, 30))
 
-    from dygraph.engine.export import export_eager
 
+@with_each_engine
+def test_value_images_of_many_sizes(engine):
+    own = EagerPredictor(one_convolution())
+    converted = with_backend(engine, None, own, partial(export_eager, own.network))
+    for step in (*range(OWN_SHAPES + 2), 0):
+        images = images_of(20 + step, 30)
+        np.testing.assert_allclose(converted.logits(images), own.logits(images), rtol=1e-4, atol=1e-5)
+
+
+def one_convolution():
     class Network(paddle.nn.Layer):
         def __init__(self) -> None:
             super().__init__()
@@ -96,25 +114,28 @@ def test_error_a_network_that_disagrees_is_refused(output):
         def forward(self, image):
             return [self.convolution(image)]
 
-    network = Network()
-    images = np.random.default_rng(1).standard_normal((2, 3, 20, 30)).astype(np.float32)
-    with pytest.raises(RunFailedError, match=r"another class than the network on .* use --backend paddle"):
-        getattr(OnnxPredictor(Liar(), lambda spec: export_eager(network, spec)), output)(images)
+    return Network()
 
 
-def test_error_without_the_packages(monkeypatch, commands, tmp_path):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+def images_of(height, width):
+    return np.random.default_rng(height).standard_normal((2, 3, height, width)).astype(np.float32)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_error_without_the_packages(engine, monkeypatch, commands, tmp_path):
+    monkeypatch.setitem(sys.modules, engine, None)
     for mode in ("eager", "static"):
         val, _, config, weights, _ = commands(mode)
-        words = ("--model_path", weights, "--backend", "onnxruntime", "--save_dir", tmp_path)
+        words = ("--model_path", weights, "--backend", engine, "--save_dir", tmp_path)
         ended = finish(val, *config, *words)
         assert ended.code == 2
-        assert "needs the package onnxruntime: pip install -e '.[onnx]'" in ended.err
+        assert f"needs the package {engine}: pip install -e '.[{ENGINES[engine].extra}]'" in ended.err
 
 
-def test_error_with_a_gpu():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_error_with_a_gpu(engine):
     with pytest.raises(MachineError, match="runs on the CPU, and a GPU is asked for"):
-        with_backend("onnxruntime", True, Liar(), lambda _: None)
+        with_backend(engine, True, Liar(), lambda _: None)
 
 
 def test_value_paddle_is_the_predictor_itself():

@@ -147,6 +147,7 @@ def _predictor(network: str, mode: str) -> Any:
     import paddle
 
     from dygraph.build import build_model
+    from dygraph.converted import ENGINES
     from dygraph.engine.stepper import EagerPredictor
 
     run = _run_config(network)
@@ -154,7 +155,7 @@ def _predictor(network: str, mode: str) -> Any:
     built = build_model(run.model, num_classes=run.num_classes, data_format=run.data_format)
     if mode == "eager":
         return EagerPredictor(built)
-    if mode in ("exported", "onnxruntime"):
+    if mode in ("exported", *ENGINES):
         return _exported(EagerPredictor(built), mode)
     from legacy.pdseg.session import network_builder, weights_of
     from legacy.pdseg.stepper import StaticPredictor
@@ -163,14 +164,14 @@ def _predictor(network: str, mode: str) -> Any:
 
 
 def _exported(own: Any, mode: str) -> Any:
-    """The network exported: run by Paddle Inference, or by ONNX Runtime as ``--backend onnxruntime`` does."""
+    """The network exported: run by Paddle Inference, or as ``--backend`` does."""
     import tempfile
 
+    from dygraph.converted import with_backend
     from dygraph.engine.export import ExportedPredictor, ExportSpec, export_eager
-    from dygraph.onnx_backend import with_backend
 
-    if mode == "onnxruntime":
-        return with_backend("onnxruntime", None, own, lambda spec: export_eager(own.network, spec))
+    if mode != "exported":
+        return with_backend(mode, None, own, lambda spec: export_eager(own.network, spec))
 
     class Exported(ExportedPredictor):
         """Its class ids."""
