@@ -77,10 +77,10 @@ def test_parity_two_ranks_in_both_modes(eager_yaml, tmp_path):
 def test_value_a_killed_rank_ends_the_run_which_goes_on_to_the_same_end(mode, dead, eager_yaml, tmp_path):
     """The emergency checkpoint is exact: the resumed run ends in the bits of one that nothing disturbed.
 
-    Only where the writing rank died, the statistics of batch norm are those of the other one's batches.
+    Where the writing rank died, the statistics of batch norm are those of the other one's batches, and fade.
     """
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    iters = 100 if mode == "static" else 60
+    iters = {"eager": 60, "static": 100}[mode] if dead == 1 else 200
     words = command(mode, eager_yaml, broken, iters)
     with started([words] * 2, tmp_path) as job:
         job.wait_for(0, "iter: 5/")
@@ -96,8 +96,7 @@ def test_value_a_killed_rank_ends_the_run_which_goes_on_to_the_same_end(mode, de
     assert 5 <= reached < iters
     run_ranks([resumed(words, mode)] * 2, tmp_path)
     run_ranks([command(mode, eager_yaml, whole, iters)] * 2, tmp_path)
-    different = unequal(whole / f"iter_{iters}", broken / f"iter_{iters}")
-    assert [name for name in different if dead == 1 or not name.endswith(("._mean", "._variance"))] == []
+    assert unequal(whole / f"iter_{iters}", broken / f"iter_{iters}") == []
 
 
 RAISES = """
