@@ -130,7 +130,8 @@ def invoke(mode: str, command: str, argv: Sequence[str], capsys: pytest.CaptureF
         with pytest.raises(SystemExit) as ended:
             run_command(MAINS[mode, command], [str(word) for word in argv])
     finally:
-        logger.handlers, logger.level = handlers, level
+        logger.handlers = handlers
+        logger.setLevel(level)  # which also forgets what it has remembered of the other level
         for number, handler in before.items():
             signal.signal(number, handler)
     captured = capsys.readouterr()
