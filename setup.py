@@ -8,6 +8,11 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "shared" / "__init__.py").read_text(encoding="utf-8")).group(1)
 
+# extras that the tests need as well
+PNG = ["imagecodecs>=2023.3.16"]
+ONNX = ["paddle2onnx>=2.1", "onnxruntime>=1.15"]
+OPENVINO = ["paddle2onnx>=2.1", "openvino>=2024.0"]
+
 setup(
     name="dualseg",
     version=VERSION,
@@ -30,9 +35,9 @@ setup(
     extras_require={
         "cpu": ["paddlepaddle>=3.0,<4", "setuptools"],
         "gpu": ["paddlepaddle-gpu>=3.0,<4", "setuptools"],
-        "onnx": ["paddle2onnx>=2.1", "onnxruntime>=1.15"],
-        "openvino": ["paddle2onnx>=2.1", "openvino>=2024.0"],
-        "png": ["imagecodecs>=2023.3.16"],
+        "onnx": ONNX,
+        "openvino": OPENVINO,
+        "png": PNG,
         "vdl": ["visualdl>=2.5"],
         "dev": [
             "pytest>=7",
@@ -40,10 +45,9 @@ setup(
             "ruff>=0.6",
             "scikit-learn>=1.2",
             "hypothesis>=6",
-            "imagecodecs>=2023.3.16",
-            "paddle2onnx>=2.1",
-            "onnxruntime>=1.15",
-            "openvino>=2024.0",
+            *PNG,
+            *ONNX,
+            *OPENVINO,
         ],
     },
 )

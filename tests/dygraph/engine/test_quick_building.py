@@ -69,8 +69,7 @@ def test_error_of_a_run_quotes_the_line_of_the_network_and_none_of_paddle():
 def test_settings_come_back_afterwards_and_after_an_error():
     before = settings()
     with building():
-        assert not gc.isenabled()
-        assert settings()[1:] != before[1:]
+        assert all(now is not then for now, then in zip(settings(), before))
         assert traceback.extract_stack(limit=1)[0].name == "test_settings_come_back_afterwards_and_after_an_error"
     assert settings() == before
     with pytest.raises(ZeroDivisionError), building():
