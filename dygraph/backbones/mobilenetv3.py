@@ -9,7 +9,7 @@ import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 from paddle.regularizer import L2Decay
 
-from dygraph.layers import ConvBNAct
+from dygraph.layers import Conv2D, ConvBNAct
 from dygraph.layers.start import load_if_given
 from shared.registry import BACKBONES
 
@@ -167,8 +167,8 @@ class SqueezeExcitation(nn.Layer):
         super().__init__()
         hidden = channels // SQUEEZE_REDUCTION
         self.avg_pool = nn.AdaptiveAvgPool2D(1, data_format=data_format)
-        self.conv1 = nn.Conv2D(channels, hidden, 1, data_format=data_format)
-        self.conv2 = nn.Conv2D(hidden, channels, 1, data_format=data_format)
+        self.conv1 = Conv2D(channels, hidden, 1, data_format=data_format)
+        self.conv2 = Conv2D(hidden, channels, 1, data_format=data_format)
 
     def forward(self, x: Tensor) -> Tensor:
         squeezed = F.relu(self.conv1(self.avg_pool(x)))  # [N, C/4, 1, 1]

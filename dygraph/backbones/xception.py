@@ -9,7 +9,7 @@ from typing import Any
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.layers import ConvBNAct
+from dygraph.layers import Conv2D, ConvBNAct
 from dygraph.layers.start import load_if_given
 from shared.registry import BACKBONES
 
@@ -145,11 +145,11 @@ class SeparableConv(nn.Layer):
         super().__init__()
         self.act = act
         shared: dict[str, Any] = {"bias_attr": False, "data_format": data_format}
-        self._conv1 = nn.Conv2D(
+        self._conv1 = Conv2D(
             in_channels, in_channels, 3, stride, padding=dilation, dilation=dilation, groups=in_channels, **shared
         )
         self._bn1 = nn.BatchNorm2D(in_channels, data_format=data_format, **NORM)
-        self._conv2 = nn.Conv2D(in_channels, out_channels, 1, **shared)
+        self._conv2 = Conv2D(in_channels, out_channels, 1, **shared)
         self._bn2 = nn.BatchNorm2D(out_channels, data_format=data_format, **NORM)
 
     def forward(self, x: Tensor) -> Tensor:

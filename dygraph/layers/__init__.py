@@ -1,5 +1,6 @@
 """Blocks that more than one network uses.
 
+``bias``       convolutions with a cheap bias
 ``conv``       convolution, batch normalisation, activation; the separable pair
 ``aspp``       atrous spatial pyramid pooling
 ``auxiliary``  the auxiliary head
@@ -17,6 +18,7 @@ require_paddle()
 
 from dygraph.layers.aspp import ASPP  # noqa: E402
 from dygraph.layers.auxiliary import AuxHead  # noqa: E402
+from dygraph.layers.bias import Conv2D, Conv2DTranspose  # noqa: E402
 from dygraph.layers.conv import ConvBNAct, SeparableConvBNAct, plain_conv_bn_relu  # noqa: E402
 from dygraph.layers.layout import (  # noqa: E402
     channel_axis,
@@ -32,6 +34,8 @@ from dygraph.layers.pyramid import PyramidPooling  # noqa: E402
 __all__ = [
     "ASPP",
     "AuxHead",
+    "Conv2D",
+    "Conv2DTranspose",
     "ConvBNAct",
     "PyramidPooling",
     "SeparableConvBNAct",

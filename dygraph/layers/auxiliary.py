@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from paddle import Tensor, nn
 
+from dygraph.layers.bias import Conv2D
 from dygraph.layers.conv import ConvBNAct
 from dygraph.layers.start import frozen
 
@@ -26,7 +27,7 @@ class AuxHead(nn.Layer):
         super().__init__()
         self.conv_bn_relu = ConvBNAct(in_channels, inter_channels, 3, bias=bias, data_format=data_format)
         self.dropout = nn.Dropout(p=dropout)
-        self.conv = nn.Conv2D(inter_channels, num_classes, 1, data_format=data_format)
+        self.conv = Conv2D(inter_channels, num_classes, 1, data_format=data_format)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(self.dropout(self.conv_bn_relu(x)))  # [N, K, h, w]
@@ -35,7 +36,7 @@ class AuxHead(nn.Layer):
 def dropout_classifier(in_channels: int, num_classes: int, data_format: str = "NCHW") -> nn.Sequential:
     """Dropout of whole channels and a 1x1 convolution."""
     return nn.Sequential(
-        nn.Dropout2D(0.1, data_format=data_format), nn.Conv2D(in_channels, num_classes, 1, data_format=data_format)
+        nn.Dropout2D(0.1, data_format=data_format), Conv2D(in_channels, num_classes, 1, data_format=data_format)
     )
 
 

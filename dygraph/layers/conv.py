@@ -8,6 +8,7 @@ from typing import Any
 import paddle.nn.functional as F  # noqa: N812
 from paddle import ParamAttr, Tensor, nn
 
+from dygraph.layers.bias import Conv2D
 from dygraph.layers.layout import check_data_format
 
 ACTIVATIONS = {
@@ -66,7 +67,7 @@ class ConvBNAct(nn.Layer):
         if padding is None:
             sizes = [kernel_size] * 2 if isinstance(kernel_size, int) else kernel_size
             padding = [dilation * (size - 1) // 2 for size in sizes]
-        conv = nn.Conv2D(
+        conv = Conv2D(
             in_channels,
             out_channels,
             kernel_size,
@@ -153,7 +154,7 @@ def plain_conv_bn_relu(
     """
     padding = (kernel_size - 1) // 2
     layers = [
-        nn.Conv2D(in_channels, out_channels, kernel_size, padding=padding, data_format=check_data_format(data_format)),
+        Conv2D(in_channels, out_channels, kernel_size, padding=padding, data_format=check_data_format(data_format)),
         nn.BatchNorm2D(out_channels, data_format=data_format),
     ]
     return [*layers, nn.ReLU()] if relu else layers

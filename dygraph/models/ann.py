@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import AuxHead, ConvBNAct, channel_axis, spatial_size
+from dygraph.layers import AuxHead, Conv2D, ConvBNAct, channel_axis, spatial_size
 from dygraph.layers.attention import attend, from_tokens, to_tokens
 from dygraph.layers.start import frozen, load_if_given
 from dygraph.models.base import BackboneNetwork
@@ -89,7 +89,7 @@ class ANNHead(nn.Layer):
         super().__init__()
         self.fusion = fusion
         self.context = context
-        self.cls = nn.Conv2D(context_channels, num_classes, 1, data_format=data_format)
+        self.cls = Conv2D(context_channels, num_classes, 1, data_format=data_format)
         self.auxlayer = auxiliary if enable_auxiliary_loss else frozen(auxiliary)
         self.enable_auxiliary_loss = enable_auxiliary_loss
 
@@ -159,8 +159,8 @@ class SampledAttention(nn.Layer):
         super().__init__()
         self.f_key = key
         self.f_query = query
-        self.f_value = nn.Conv2D(source_channels, key_value_channels, 1, data_format=data_format)
-        self.W = nn.Conv2D(key_value_channels, target_channels, 1, data_format=data_format)
+        self.f_value = Conv2D(source_channels, key_value_channels, 1, data_format=data_format)
+        self.W = Conv2D(key_value_channels, target_channels, 1, data_format=data_format)
         self._pools = [nn.AdaptiveAvgPool2D(size, data_format=data_format) for size in psp_size]
         self._scale = key_value_channels**-0.5
         self._data_format = data_format

@@ -6,7 +6,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.layers import channel_axis, plain_conv_bn_relu
+from dygraph.layers import Conv2D, channel_axis, plain_conv_bn_relu
 from dygraph.layers.start import load_if_given
 from dygraph.layers.unet import ContractingPath, DoubleConv
 from dygraph.models.base import SegmentationNetwork
@@ -44,7 +44,7 @@ class AttentionUNet(SegmentationNetwork):
             self.add_sublayer(f"up{level}", UpConv(coarse, fine, data_format))
             self.add_sublayer(f"att{level}", AttentionGate(fine, fine // 2, data_format))
             self.add_sublayer(f"up_conv{level}", DoubleConv(2 * fine, fine, data_format))
-        self.conv_1x1 = nn.Conv2D(channels[0], num_classes, 1, data_format=data_format)
+        self.conv_1x1 = Conv2D(channels[0], num_classes, 1, data_format=data_format)
         load_if_given(self, pretrained)
 
     def logit_maps(self, x: Tensor) -> list[Tensor]:

@@ -9,7 +9,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.layers import ConvBNAct, channel_axis, resize_like
+from dygraph.layers import Conv2D, ConvBNAct, channel_axis, resize_like
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
@@ -169,7 +169,7 @@ class ContextEmbedding(nn.Layer):
         self.gap = nn.AdaptiveAvgPool2D(1, data_format=data_format)
         self.bn = nn.BatchNorm2D(channels, data_format=data_format)
         self.conv_1x1 = _conv(channels, channels, 1, data_format)
-        self.conv_3x3 = nn.Conv2D(channels, channels, 3, padding=1, data_format=data_format)
+        self.conv_3x3 = Conv2D(channels, channels, 3, padding=1, data_format=data_format)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv_3x3(x + self.conv_1x1(self.bn(self.gap(x))))
@@ -185,7 +185,7 @@ class GuidedAggregation(nn.Layer):
 
         def keep() -> nn.Sequential:
             return nn.Sequential(
-                _depthwise(channels, channels, data_format), nn.Conv2D(channels, channels, 1, data_format=data_format)
+                _depthwise(channels, channels, data_format), Conv2D(channels, channels, 1, data_format=data_format)
             )
 
         self.db_branch_keep = keep()
@@ -212,7 +212,7 @@ class SegHead(nn.Layer):
     def __init__(self, in_channels: int, channels: int, num_classes: int, data_format: str) -> None:
         super().__init__()
         self.conv_3x3 = nn.Sequential(_conv(in_channels, channels, 3, data_format), nn.Dropout(p=0.1))
-        self.conv_1x1 = nn.Conv2D(channels, num_classes, 1, data_format=data_format)
+        self.conv_1x1 = Conv2D(channels, num_classes, 1, data_format=data_format)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv_1x1(self.conv_3x3(x))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import paddle
 from paddle import ParamAttr, Tensor, nn
 
-from dygraph.layers import ConvBNAct, spatial_size
+from dygraph.layers import Conv2D, ConvBNAct, spatial_size
 from dygraph.layers.attention import attend, from_tokens, to_tokens
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import BackboneNetwork
@@ -87,9 +87,9 @@ class PositionAttention(nn.Layer):
 
     def __init__(self, channels: int, data_format: str) -> None:
         super().__init__()
-        self.query_conv = nn.Conv2D(channels, channels // 8, 1, data_format=data_format)
-        self.key_conv = nn.Conv2D(channels, channels // 8, 1, data_format=data_format)
-        self.value_conv = nn.Conv2D(channels, channels, 1, data_format=data_format)
+        self.query_conv = Conv2D(channels, channels // 8, 1, data_format=data_format)
+        self.key_conv = Conv2D(channels, channels // 8, 1, data_format=data_format)
+        self.value_conv = Conv2D(channels, channels, 1, data_format=data_format)
         self.gamma = self.create_parameter([1], default_initializer=nn.initializer.Constant(0.0))
         self._data_format = data_format
 
@@ -124,5 +124,5 @@ def _classifier(channels: int, num_classes: int, data_format: str, trainable: bo
     attribute = ParamAttr(trainable=trainable)
     return nn.Sequential(
         nn.Dropout2D(0.1, data_format=data_format),
-        nn.Conv2D(channels, num_classes, 1, weight_attr=attribute, bias_attr=attribute, data_format=data_format),
+        Conv2D(channels, num_classes, 1, weight_attr=attribute, bias_attr=attribute, data_format=data_format),
     )

@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.layers import ASPP, ConvBNAct, channel_axis, resize_like
+from dygraph.layers import ASPP, Conv2D, ConvBNAct, channel_axis, resize_like
 from dygraph.layers.flow import flow_warp
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import BackboneNetwork
@@ -128,7 +128,7 @@ class SqueezeBodyEdge(nn.Layer):
                 for _ in range(2)
             )
         )
-        self.flow_make = nn.Conv2D(2 * channels, 2, 3, padding=1, bias_attr=False, data_format=data_format)
+        self.flow_make = Conv2D(2 * channels, 2, 3, padding=1, bias_attr=False, data_format=data_format)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         low = resize_like(self.down(x), x, self.align_corners, self.data_format)  # [N, C, h, w]
@@ -138,4 +138,4 @@ class SqueezeBodyEdge(nn.Layer):
 
 
 def _conv1x1(in_channels: int, out_channels: int, data_format: str) -> nn.Layer:
-    return nn.Conv2D(in_channels, out_channels, 1, bias_attr=False, data_format=data_format)
+    return Conv2D(in_channels, out_channels, 1, bias_attr=False, data_format=data_format)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import ASPP, ConvBNAct, SeparableConvBNAct, channel_axis, resize_like
+from dygraph.layers import ASPP, Conv2D, ConvBNAct, SeparableConvBNAct, channel_axis, resize_like
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import BackboneNetwork
 from shared.registry import MODELS
@@ -115,7 +115,7 @@ class DeepLabV3Head(nn.Layer):
     def __init__(self, aspp: nn.Layer, channels: int, num_classes: int, data_format: str) -> None:
         super().__init__()
         self.aspp = aspp
-        self.cls = nn.Conv2D(channels, num_classes, 1, data_format=data_format)
+        self.cls = Conv2D(channels, num_classes, 1, data_format=data_format)
 
     def forward(self, feature: Tensor) -> Tensor:
         return self.cls(self.aspp(feature))
@@ -144,7 +144,7 @@ class Decoder(nn.Layer):
         self.conv_bn_relu1 = ConvBNAct(fine_channels, self.FINE_CHANNELS, 1, **shared)
         self.conv_bn_relu2 = conv(in_channels + self.FINE_CHANNELS, self.CHANNELS, 3, **shared)
         self.conv_bn_relu3 = conv(self.CHANNELS, self.CHANNELS, 3, **shared)
-        self.conv = nn.Conv2D(self.CHANNELS, num_classes, 1, data_format=data_format)
+        self.conv = Conv2D(self.CHANNELS, num_classes, 1, data_format=data_format)
 
     def forward(self, x: Tensor, fine: Tensor) -> Tensor:
         fine = self.conv_bn_relu1(fine)  # [N, 48, H/4, W/4]

@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.layers import ConvBNAct, channel_axis, spatial_size
+from dygraph.layers import Conv2D, ConvBNAct, channel_axis, spatial_size
 from dygraph.layers.attention import from_tokens, to_tokens
 from dygraph.layers.auxiliary import dropout_aux_head, dropout_classifier
 from dygraph.layers.start import load_if_given
@@ -119,11 +119,11 @@ class DisentangledNonLocal(nn.Layer):
         self, channels: int, hidden: int, use_scale: bool, mode: str, temperature: float, data_format: str
     ) -> None:
         super().__init__()
-        self.g = nn.Conv2D(channels, hidden, 1, data_format=data_format)
+        self.g = Conv2D(channels, hidden, 1, data_format=data_format)
         self.conv_out = ConvBNAct(hidden, channels, 1, data_format=data_format)
-        self.theta = nn.Conv2D(channels, hidden, 1, data_format=data_format)
-        self.phi = nn.Conv2D(channels, hidden, 1, data_format=data_format)
-        self.conv_mask = nn.Conv2D(channels, 1, 1, data_format=data_format)
+        self.theta = Conv2D(channels, hidden, 1, data_format=data_format)
+        self.phi = Conv2D(channels, hidden, 1, data_format=data_format)
+        self.conv_mask = Conv2D(channels, 1, 1, data_format=data_format)
         self._divisor = temperature * (hidden**0.5 if use_scale else 1.0)
         self._mode = mode
         self._data_format = data_format

@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import ParamAttr, Tensor, nn
 
-from dygraph.layers import ConvBNAct, channel_axis, spatial_size
+from dygraph.layers import Conv2D, ConvBNAct, channel_axis, spatial_size
 from dygraph.layers.attention import from_tokens, to_tokens
 from dygraph.layers.auxiliary import dropout_aux_head, dropout_classifier
 from dygraph.layers.start import frozen, load_if_given
@@ -93,7 +93,7 @@ class EMAHead(nn.Layer):
         ema_channels, gc_channels = channels
         self.emau = attention
         self.ema_in_conv = ConvBNAct(last, ema_channels, 3, bias=True, data_format=data_format)
-        self.ema_mid_conv = frozen(nn.Conv2D(ema_channels, ema_channels, 1, data_format=data_format))
+        self.ema_mid_conv = frozen(Conv2D(ema_channels, ema_channels, 1, data_format=data_format))
         self.ema_out_conv = ConvBNAct(ema_channels, ema_channels, 1, bias=True, data_format=data_format)
         self.bottleneck = ConvBNAct(ema_channels, gc_channels, 3, bias=True, data_format=data_format)
         self.cls = dropout_classifier(gc_channels, num_classes, data_format)

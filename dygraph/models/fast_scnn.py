@@ -5,7 +5,7 @@ from __future__ import annotations
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.layers import AuxHead, ConvBNAct, PyramidPooling, SeparableConvBNAct, resize_like
+from dygraph.layers import AuxHead, Conv2D, ConvBNAct, PyramidPooling, SeparableConvBNAct, resize_like
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
@@ -143,7 +143,7 @@ class Classifier(nn.Layer):
         channels = CONTEXT_CHANNELS
         self.dsconv1 = SeparableConvBNAct(channels, channels, 3, data_format=data_format)
         self.dsconv2 = SeparableConvBNAct(channels, channels, 3, data_format=data_format)
-        self.conv = nn.Conv2D(channels, num_classes, 1, data_format=data_format)
+        self.conv = Conv2D(channels, num_classes, 1, data_format=data_format)
         self.dropout = nn.Dropout(p=0.1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from paddle import ParamAttr, Tensor, nn
 
-from dygraph.layers import ConvBNAct
+from dygraph.layers import Conv2D, ConvBNAct
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import BackboneNetwork
 from shared.registry import MODELS
@@ -59,7 +59,7 @@ class FCNHead(nn.Layer):
         super().__init__()
         narrow = nn.initializer.Normal(std=0.001)
         self.conv_1 = ConvBNAct(in_channels, channels, 1, bias=bias, weight_init=narrow, data_format=data_format)
-        self.cls = nn.Conv2D(
+        self.cls = Conv2D(
             channels,
             num_classes,
             1,

@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
-from dygraph.layers import AuxHead, ConvBNAct, channel_axis
+from dygraph.layers import AuxHead, Conv2D, ConvBNAct, channel_axis
 from dygraph.layers.attention import from_tokens, to_tokens
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import BackboneNetwork
@@ -81,7 +81,7 @@ class GCNetHead(nn.Layer):
         self.conv_bn_relu2 = ConvBNAct(channels, channels, 3, bias=True, data_format=data_format)
         self.conv_bn_relu3 = ConvBNAct(in_channels + channels, channels, 3, bias=True, data_format=data_format)
         self.dropout = nn.Dropout(p=0.1)
-        self.conv = nn.Conv2D(channels, num_classes, 1, data_format=data_format)
+        self.conv = Conv2D(channels, num_classes, 1, data_format=data_format)
         self.auxlayer = auxiliary
         self._channel_axis = channel_axis(data_format)
 
@@ -99,12 +99,12 @@ class GlobalContext(nn.Layer):
         super().__init__()
         hidden = int(channels * ratio)
         shape = [hidden, 1, 1] if data_format == "NCHW" else [1, 1, hidden]
-        self.conv_mask = nn.Conv2D(channels, 1, 1, data_format=data_format)
+        self.conv_mask = Conv2D(channels, 1, 1, data_format=data_format)
         self.channel_add_conv = nn.Sequential(
-            nn.Conv2D(channels, hidden, 1, data_format=data_format),
+            Conv2D(channels, hidden, 1, data_format=data_format),
             nn.LayerNorm(shape),
             nn.ReLU(),
-            nn.Conv2D(hidden, channels, 1, data_format=data_format),
+            Conv2D(hidden, channels, 1, data_format=data_format),
         )
         self._data_format = data_format
 

@@ -9,7 +9,7 @@ import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
 from dygraph.backbones.resnet_vd import BasicBlock, ResNet_vd
-from dygraph.layers import ASPP, channel_axis, from_nchw, resize, spatial_size, to_nchw
+from dygraph.layers import ASPP, Conv2D, channel_axis, from_nchw, resize, spatial_size, to_nchw
 from dygraph.layers.canny import canny
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import BackboneNetwork
@@ -84,14 +84,14 @@ class GSCNNHead(nn.Layer):
         self.data_format = data_format
         gating = in_channels[1:]
         for number, channels in enumerate(gating, 1):
-            self.add_sublayer(f"dsn{number}", nn.Conv2D(channels, 1, 1, data_format=data_format))
+            self.add_sublayer(f"dsn{number}", Conv2D(channels, 1, 1, data_format=data_format))
         for number, (wide, narrow) in enumerate(zip(STREAM_CHANNELS, STREAM_CHANNELS[1:]), 1):
             block = BasicBlock(wide, wide, 1, 1, has_projection=False, lr_mult=1.0, data_format=data_format)
             self.add_sublayer(f"res{number}", block)
-            self.add_sublayer(f"d{number}", nn.Conv2D(wide, narrow, 1, data_format=data_format))
+            self.add_sublayer(f"d{number}", Conv2D(wide, narrow, 1, data_format=data_format))
             self.add_sublayer(f"gate{number}", GatedConv(narrow, data_format))
-        self.fuse = nn.Conv2D(STREAM_CHANNELS[-1], 1, 1, bias_attr=False, data_format=data_format)
-        self.cw = nn.Conv2D(2, 1, 1, bias_attr=False, data_format=data_format)
+        self.fuse = Conv2D(STREAM_CHANNELS[-1], 1, 1, bias_attr=False, data_format=data_format)
+        self.cw = Conv2D(2, 1, 1, bias_attr=False, data_format=data_format)
         self.aspp = pyramid
         self.decoder = decoder
 
@@ -122,13 +122,13 @@ class GatedConv(nn.Layer):
         self.data_format = data_format
         self._gate_conv = nn.Sequential(
             nn.BatchNorm2D(channels + 1, data_format=data_format),
-            nn.Conv2D(channels + 1, channels + 1, 1, data_format=data_format),
+            Conv2D(channels + 1, channels + 1, 1, data_format=data_format),
             nn.ReLU(),
-            nn.Conv2D(channels + 1, 1, 1, data_format=data_format),
+            Conv2D(channels + 1, 1, 1, data_format=data_format),
             nn.BatchNorm2D(1, data_format=data_format),
             nn.Sigmoid(),
         )
-        self.conv = nn.Conv2D(channels, channels, 1, bias_attr=False, data_format=data_format)
+        self.conv = Conv2D(channels, channels, 1, bias_attr=False, data_format=data_format)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         gate = self._gate_conv(paddle.concat([x, seen], axis=channel_axis(self.data_format)))  # [N, 1, H, W]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import ConvBNAct, channel_axis, resize_like
+from dygraph.layers import Conv2D, ConvBNAct, channel_axis, resize_like
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
@@ -67,7 +67,7 @@ class HarDNet(SegmentationNetwork):
         )
         self.encoder = Encoder(stem_channels[-1], ch_list, grmul, gr, n_layers, data_format)
         self.decoder = Decoder(ch_list[-1], self.encoder.skip_channels, grmul, gr, n_layers, align_corners, data_format)
-        self.cls_head = nn.Conv2D(self.decoder.out_channels, num_classes, 1, data_format=data_format)
+        self.cls_head = Conv2D(self.decoder.out_channels, num_classes, 1, data_format=data_format)
         load_if_given(self, pretrained)
 
     def logit_maps(self, x: Tensor) -> list[Tensor]:

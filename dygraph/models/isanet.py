@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import ConvBNAct, channel_axis, from_nchw, spatial_size, to_nchw
+from dygraph.layers import Conv2D, ConvBNAct, channel_axis, from_nchw, spatial_size, to_nchw
 from dygraph.layers.attention import attend, from_tokens, to_tokens
 from dygraph.layers.auxiliary import dropout_aux_head, dropout_classifier
 from dygraph.layers.layout import pad
@@ -134,7 +134,7 @@ class SelfAttention(nn.Layer):
 
         self.key_project = two_convs()
         self.query_project = two_convs()
-        self.value_project = nn.Conv2D(channels, channels, 1, data_format=data_format)
+        self.value_project = Conv2D(channels, channels, 1, data_format=data_format)
         self.output_project = ConvBNAct(channels, channels, 1, data_format=data_format)
         self._scale = key_channels**-0.5
         self._data_format = data_format

@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import ParamAttr, Tensor, nn
 
-from dygraph.layers import ConvBNAct, channel_axis, spatial_size
+from dygraph.layers import Conv2D, ConvBNAct, channel_axis, spatial_size
 from dygraph.layers.attention import attend, from_tokens, to_tokens
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import BackboneNetwork
@@ -163,7 +163,7 @@ def _conv(in_channels: int, out_channels: int, kernel_size: int, data_format: st
     return ConvBNAct(in_channels, out_channels, kernel_size, bias=True, weight_init=narrow, data_format=data_format)
 
 
-def _classifier(in_channels: int, num_classes: int, data_format: str) -> nn.Conv2D:
+def _classifier(in_channels: int, num_classes: int, data_format: str) -> Conv2D:
     """1x1 convolution whose kernel begins normal, standard deviation 0.001."""
     narrow = ParamAttr(initializer=nn.initializer.Normal(std=0.001))
-    return nn.Conv2D(in_channels, num_classes, 1, weight_attr=narrow, data_format=data_format)
+    return Conv2D(in_channels, num_classes, 1, weight_attr=narrow, data_format=data_format)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from paddle import Tensor, nn
 
-from dygraph.layers import AuxHead, PyramidPooling
+from dygraph.layers import AuxHead, Conv2D, PyramidPooling
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import BackboneNetwork
 from shared.registry import MODELS
@@ -66,7 +66,7 @@ class PSPNetHead(nn.Layer):
         super().__init__()
         self.psp_module = pyramid
         self.dropout = nn.Dropout(p=0.1)
-        self.conv = nn.Conv2D(channels, num_classes, 1, data_format=data_format)
+        self.conv = Conv2D(channels, num_classes, 1, data_format=data_format)
         self.auxlayer = auxiliary
 
     def forward(self, earlier: Tensor, last: Tensor) -> list[Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import AuxHead, ConvBNAct, PyramidPooling, channel_axis, resize_like
+from dygraph.layers import AuxHead, Conv2D, ConvBNAct, PyramidPooling, channel_axis, resize_like
 from dygraph.layers.flow import flow_warp
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import BackboneNetwork
@@ -82,7 +82,7 @@ class SFNetHead(nn.Layer):
             )
         self.conv_last = nn.Sequential(
             ConvBNAct(len(in_channels) * channels, channels, 3, data_format=data_format),
-            nn.Conv2D(channels, num_classes, 1, data_format=data_format),
+            Conv2D(channels, num_classes, 1, data_format=data_format),
         )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
@@ -107,9 +107,9 @@ class AlignedModule(nn.Layer):
     def __init__(self, in_channels: int, channels: int, data_format: str) -> None:
         super().__init__()
         self.data_format = data_format
-        self.down_h = nn.Conv2D(in_channels, channels, 1, bias_attr=False, data_format=data_format)
-        self.down_l = nn.Conv2D(in_channels, channels, 1, bias_attr=False, data_format=data_format)
-        self.flow_make = nn.Conv2D(2 * channels, 2, 3, padding=1, bias_attr=False, data_format=data_format)
+        self.down_h = Conv2D(in_channels, channels, 1, bias_attr=False, data_format=data_format)
+        self.down_l = Conv2D(in_channels, channels, 1, bias_attr=False, data_format=data_format)
+        self.flow_make = Conv2D(2 * channels, 2, 3, padding=1, bias_attr=False, data_format=data_format)
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
         low = self.down_l(fine)  # [N, C/2, H, W]

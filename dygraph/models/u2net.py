@@ -8,7 +8,7 @@ from typing import NamedTuple
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import ConvBNAct, channel_axis, resize_like
+from dygraph.layers import Conv2D, ConvBNAct, channel_axis, resize_like
 from dygraph.layers.start import load_if_given
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
@@ -77,9 +77,9 @@ class U2Net(SegmentationNetwork):
             channels = stage.out
         sides = [*(stage.out for stage in reversed(decoder)), encoder[-1].out]
         for number, channels in enumerate(sides, start=1):
-            side = nn.Conv2D(channels, num_classes, 3, padding=1, data_format=data_format)
+            side = Conv2D(channels, num_classes, 3, padding=1, data_format=data_format)
             self.add_sublayer(f"side{number}", side)
-        self.outconv = nn.Conv2D(len(sides) * num_classes, num_classes, 1, data_format=data_format)
+        self.outconv = Conv2D(len(sides) * num_classes, num_classes, 1, data_format=data_format)
 
     def logit_maps(self, x: Tensor) -> list[Tensor]:
         axis = channel_axis(self.data_format)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import channel_axis, resize_like
+from dygraph.layers import Conv2D, Conv2DTranspose, channel_axis, resize_like
 from dygraph.layers.start import load_if_given
 from dygraph.layers.unet import ContractingPath, conv_pair
 from dygraph.models.base import SegmentationNetwork
@@ -48,7 +48,7 @@ class UNet(SegmentationNetwork):
         self.encode = ContractingPath(in_channels, (64, 128, 256, 512, 512), data_format)
         self.decode = ExpandingPath(align_corners, use_deconv, data_format)
         # One layer under two names: both stand in the published weights.
-        self.cls = self.conv = nn.Conv2D(64, num_classes, 3, padding=1, data_format=data_format)
+        self.cls = self.conv = Conv2D(64, num_classes, 3, padding=1, data_format=data_format)
         load_if_given(self, pretrained)
 
     def logit_maps(self, x: Tensor) -> list[Tensor]:
@@ -85,7 +85,7 @@ class UpSampling(nn.Layer):
         enlarged = in_channels
         if use_deconv:
             enlarged = out_channels // 2
-            self.deconv = nn.Conv2DTranspose(in_channels, enlarged, 2, stride=2, data_format=data_format)
+            self.deconv = Conv2DTranspose(in_channels, enlarged, 2, stride=2, data_format=data_format)
         self.double_conv = nn.Sequential(*conv_pair(in_channels + enlarged, out_channels, data_format))
 
     def forward(self, x: Tensor, connection: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import ConvBNAct, channel_axis, resize_like, to_nchw
+from dygraph.layers import Conv2D, ConvBNAct, channel_axis, resize_like, to_nchw
 from dygraph.layers.start import frozen, load_if_given
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
@@ -58,9 +58,9 @@ class UNet3Plus(SegmentationNetwork):
         if is_deepsup or is_CGM:
             self.deepsup = DeepSupervision(num_classes, data_format)
         else:
-            self.outconv1 = nn.Conv2D(JOINED, num_classes, 3, padding=1, data_format=data_format)
+            self.outconv1 = Conv2D(JOINED, num_classes, 3, padding=1, data_format=data_format)
         if is_CGM:
-            conv = nn.Conv2D(CHANNELS[-1], 2, 1, data_format=data_format)
+            conv = Conv2D(CHANNELS[-1], 2, 1, data_format=data_format)
             self.cls = frozen(nn.Sequential(nn.Dropout(p=0.5), conv))
         load_if_given(self, pretrained)
 
@@ -136,9 +136,9 @@ class DeepSupervision(nn.Layer):
         self._data_format = data_format
         for level in range(len(CHANNELS), 1, -1):
             width = CHANNELS[-1] if level == len(CHANNELS) else JOINED
-            conv = nn.Conv2D(width, num_classes, 3, padding=1, data_format=data_format)
+            conv = Conv2D(width, num_classes, 3, padding=1, data_format=data_format)
             self.add_sublayer(f"convup{level}", nn.Sequential(conv))
-        self.outconv1 = nn.Conv2D(JOINED, num_classes, 3, padding=1, data_format=data_format)
+        self.outconv1 = Conv2D(JOINED, num_classes, 3, padding=1, data_format=data_format)
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
         maps = [self.outconv1(levels[0])]
@@ -162,6 +162,6 @@ def _two_convs(in_channels: int, channels: int, is_batchnorm: bool, data_format:
     def conv(width: int) -> nn.Layer:
         if is_batchnorm:
             return _conv(width, channels, data_format)
-        return nn.Sequential(nn.Conv2D(width, channels, 3, padding=1, data_format=data_format), nn.ReLU())
+        return nn.Sequential(Conv2D(width, channels, 3, padding=1, data_format=data_format), nn.ReLU())
 
     return nn.Sequential(("conv1", conv(in_channels)), ("conv2", conv(channels)))

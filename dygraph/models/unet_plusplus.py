@@ -5,7 +5,7 @@ from __future__ import annotations
 import paddle
 from paddle import Tensor, nn
 
-from dygraph.layers import channel_axis
+from dygraph.layers import Conv2D, Conv2DTranspose, channel_axis
 from dygraph.layers.start import frozen, load_if_given
 from dygraph.layers.unet import DoubleConv
 from dygraph.models.base import SegmentationNetwork
@@ -61,7 +61,7 @@ class UNetPlusPlus(SegmentationNetwork):
                 node = Node(CHANNELS[level + 1], CHANNELS[level], step, use_deconv, align_corners, data_format)
                 self.add_sublayer(f"up_cat{level}_{step}", node)
         for step in range(1, self.depth + 1):
-            classifier = nn.Conv2D(CHANNELS[0], num_classes, 1, data_format=data_format)
+            classifier = Conv2D(CHANNELS[0], num_classes, 1, data_format=data_format)
             is_read = is_ds or step == self.depth  # the others stand in published weights only
             self.add_sublayer(f"out_{step}", classifier if is_read else frozen(classifier))
         load_if_given(self, pretrained)
@@ -100,11 +100,11 @@ class Node(nn.Layer):
         super().__init__()
         self.data_format = data_format
         if use_deconv:
-            self.up = nn.Conv2DTranspose(in_channels, out_channels, 2, stride=2, data_format=data_format)
+            self.up = Conv2DTranspose(in_channels, out_channels, 2, stride=2, data_format=data_format)
         else:
             self.up = nn.Sequential(
                 nn.Upsample(scale_factor=2, mode="bilinear", align_corners=align_corners, data_format=data_format),
-                nn.Conv2D(in_channels, out_channels, 1, data_format=data_format),
+                Conv2D(in_channels, out_channels, 1, data_format=data_format),
             )
         self.conv = DoubleConv((earlier + 1) * out_channels, out_channels, data_format)
 
