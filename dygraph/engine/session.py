@@ -20,7 +20,7 @@ from dygraph.pretrained import load_pretrained
 from shared.config.run_config import RunConfig
 from shared.engine.ranks import launched_as
 from shared.engine.train import Mode
-from shared.errors import MachineError
+from shared.errors import ConfigError, MachineError
 from shared.weights.resolve import read_weights
 
 VERSIONS = {"dualseg": shared.__version__, "paddle": paddle.__version__}
@@ -55,6 +55,11 @@ def trained_network(run: RunConfig, weights: str) -> paddle.nn.Layer:
 
 def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     """How ``shared.engine.train`` trains eagerly."""
+    if run.train.onednn:
+        raise ConfigError(
+            "onednn: got true, and eager mode cannot reach oneDNN's convolutions; train with legacy/pdseg/train.py, or "
+            "set onednn: false (TRAIN.ONEDNN False)"
+        )
     place = choose_place(use_gpu)
     world = launched_world(place)
     precision, notes = effective_precision(run.precision, place)

@@ -20,6 +20,7 @@ from dygraph.engine.loss_scaling import LossScaler, ScalerVariables
 from dygraph.engine.optimizer import build_optimizer, trainable_names
 from dygraph.engine.precision import FULL, Precision, forward
 from dygraph.engine.static_mode import building
+from legacy.pdseg.onednn import move_convolutions
 from shared.config.run_config import OptimizerConfig
 
 NetworkBuilder = Callable[[], paddle.nn.Layer]
@@ -76,8 +77,12 @@ def build_train_program(
     precision: Precision = FULL,
     scaler: LossScaler | None = None,
     exchange: Exchange | None = None,
+    onednn: bool = False,
 ) -> TrainProgram:
-    """Forward, losses, backward and the optimiser's step for batches of exactly ``image_shape`` ``[N, 3, H, W]``."""
+    """Forward, losses, backward and the optimiser's step for batches of exactly ``image_shape`` ``[N, 3, H, W]``.
+
+    With ``onednn`` the convolutions are oneDNN's, and no gradient can be fetched.
+    """
     batch, _, height, width = image_shape
     exchange = exchange or Exchange()
     with building() as (main, startup):
@@ -107,6 +112,9 @@ def build_train_program(
             scaler={} if scaling is None else {name: value.name for name, value in scaling._asdict().items()},
             statistics={key: name for key, name in model.items() if key not in trainable},
         )
+        if onednn:
+            move_convolutions(main)
+            pairs = []
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
     return TrainProgram(main, startup, fetches, gradients, names)
 

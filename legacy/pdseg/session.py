@@ -16,6 +16,7 @@ from dygraph.engine.precision import effective_precision
 from dygraph.engine.ranks import connect_ranks
 from dygraph.engine.session import VERSIONS, initial_network, launched_world, require_one_process, trained_network
 from dygraph.layers.sync_batch_norm import synchronise_batch_norm
+from legacy.pdseg.onednn import require_onednn
 from legacy.pdseg.stepper import StaticPredictor, StaticStepper
 from shared.config.run_config import RunConfig
 from shared.engine.train import Mode
@@ -35,6 +36,8 @@ def weights_of(network: paddle.nn.Layer) -> dict[str, np.ndarray]:
 def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     """How ``shared.engine.train`` trains in static mode."""
     place = choose_place(use_gpu)
+    if run.train.onednn:
+        require_onednn(run, place)
     world = launched_world(place)
     precision, notes = effective_precision(run.precision, place)
     exchange = Exchange(world)
@@ -54,6 +57,7 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             scaler,
             exchange,
             (lambda: synchronise_batch_norm(build())) if synchronised else build,
+            run.train.onednn,
         )
 
     if run.train.sync_bn and world > 1 and isinstance(place, paddle.CPUPlace):
@@ -62,7 +66,7 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             "synchronised batch norm on CPUs: Paddle takes minutes to prepare such a program, for a deep network very "
             "many; TRAIN.SYNC_BATCH_NORM False (sync_bn: false) leaves it away",
         ]
-    words = describe_precision(precision, scaler)
+    words = describe_precision(precision, scaler) + (", convolutions by oneDNN" if run.train.onednn else "")
     return Mode("static", make_stepper, notes, VERSIONS, words, world, connect_ranks, head_problems)
 
 

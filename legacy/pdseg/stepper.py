@@ -130,6 +130,7 @@ class StaticStepper(StaticPredictor):
         exchange: with the other ranks, if there are any.
         build_training: builds the network of training Programs, where that is another one (batch norm synchronised);
             its tensors have the names and shapes of ``build_network``'s.
+        onednn: whether oneDNN computes the convolutions of training Programs.
     """
 
     def __init__(
@@ -144,6 +145,7 @@ class StaticStepper(StaticPredictor):
         scaler: LossScaler | None = None,
         exchange: Exchange | None = None,
         build_training: NetworkBuilder | None = None,
+        onednn: bool = False,
     ) -> None:
         super().__init__(build_network, weights, place)
         self.build_losses = build_losses
@@ -153,6 +155,7 @@ class StaticStepper(StaticPredictor):
         self.optimizer_config = optimizer
         self.precision = precision
         self.scaler = scaler
+        self.onednn = onednn
         self._programs: dict[tuple[int, ...], TrainProgram] = {}
         self.training = self._program(tuple(image_shape))
         self._create(self.training)
@@ -174,6 +177,7 @@ class StaticStepper(StaticPredictor):
                 self.precision,
                 self.scaler,
                 self.exchange,
+                self.onednn,
             )
         return self._programs[image_shape]
 

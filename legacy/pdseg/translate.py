@@ -112,6 +112,7 @@ def _train(cfg: CfgNode, flags: Mapping[str, Any]) -> TrainConfig:
         "seed": section.SEED,
         "deterministic": section.DETERMINISTIC,
         "sync_bn": section.SYNC_BATCH_NORM,
+        "onednn": section.ONEDNN,
         "early_stop_intervals": section.EARLY_STOP_INTERVALS,
     }
     return TrainConfig(**{**fields, **flags})

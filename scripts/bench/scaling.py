@@ -1,4 +1,4 @@
-"""How costs grow: data with crop and workers, the confusion matrix with size and classes, a training step with size.
+"""How costs grow: data with crop and workers, the confusion matrix with size and classes, training with size and ranks.
 
 python scripts/bench/scaling.py
 python scripts/bench/scaling.py --questions data matrix
@@ -6,6 +6,7 @@ python scripts/bench/scaling.py --questions data matrix
 
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.bench import frames, report
 from scripts.bench.contest import Contender, hold
 from scripts.bench.data import ONE_CORE
+from scripts.bench.launched import COMMANDS, images_per_second
 
 Rows = list[list[str]]
 
@@ -56,7 +58,25 @@ def train(arguments: Any) -> tuple[tuple[str, ...], Rows]:
     return ("step of FCN-HRNet-W18", "eager, s", "static, s"), rows
 
 
-QUESTIONS: dict[str, Callable[[Any], tuple[tuple[str, ...], Rows]]] = {"data": data, "matrix": matrix, "train": train}
+def ranks(arguments: Any) -> tuple[tuple[str, ...], Rows]:
+    """Images per second of training by ranks that share the machine's cores."""
+    root, rows = frames.root_of_frames(arguments.data), []
+    for count in (1, 2):
+        for batch in (1, 2):
+            found = [
+                [images_per_second(mode, count, root, batch, [512, 256], steps=8) for mode in COMMANDS]
+                for _ in range(arguments.rounds)
+            ]
+            rows.append([str(count), str(batch), *(f"{statistics.median(one):.2f}" for one in zip(*found))])
+    return ("ranks", "batch of each", *(f"{mode}, images/s" for mode in COMMANDS)), rows
+
+
+QUESTIONS: dict[str, Callable[[Any], tuple[tuple[str, ...], Rows]]] = {
+    "data": data,
+    "matrix": matrix,
+    "train": train,
+    "ranks": ranks,
+}
 
 
 def main() -> None:

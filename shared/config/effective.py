@@ -76,6 +76,7 @@ def effective_values(run: RunConfig, defaults: bool = True) -> dict[str, Any]:
         "use_vdl": train.use_vdl,
         "vdl_log_dir": train.vdl_log_dir,
         "sync_bn": train.sync_bn,
+        "onednn": train.onednn,
         "num_workers": run.reader.workers,
         "on_bad_sample": run.reader.on_bad_sample,
         "reader": {

@@ -165,6 +165,7 @@ class TrainConfig:
     use_vdl: bool = False
     vdl_log_dir: str | None = None
     sync_bn: bool = False
+    onednn: bool = False  # static mode on a CPU: convolutions by oneDNN
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,7 @@ CARRIED: list[tuple[str, str, str, Any, list[str]]] = [
     ("TRAIN.PRETRAINED_MODEL_DIR", "w.pdparams", "train.weights", "w.pdparams", []),
     ("TRAIN.RESUME_MODEL_DIR", "run", "train.resume_from", "run", []),
     ("TRAIN.SYNC_BATCH_NORM", "False", "train.sync_bn", False, []),
+    ("TRAIN.ONEDNN", "True", "train.onednn", True, []),
     ("TRAIN.SNAPSHOT_EPOCH", "7", "train.save_interval_epochs", 7, []),
     ("TRAIN.SEED", "42", "train.seed", 42, []),
     ("TRAIN.EARLY_STOP_INTERVALS", "3", "train.early_stop_intervals", 3, []),

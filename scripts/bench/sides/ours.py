@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def _prepare(prepared: bool) -> None:
         runtime.prepare()
 
 
-def train(network: str, shape: list[int], mode: str, prepared: bool = True) -> Round:
+def train(network: str, shape: list[int], mode: str, prepared: bool = True, onednn: bool = False) -> Round:
     """A training step of the recipe's network, loss and optimiser, from host arrays to the loss on the host."""
     _prepare(prepared)
     import numpy as np
@@ -136,6 +137,7 @@ def train(network: str, shape: list[int], mode: str, prepared: bool = True) -> R
         from legacy.pdseg.session import training_mode
 
     run = _run_config(network)
+    run = run.replace(train=replace(run.train, onednn=onednn))
     stepper = training_mode(run, False).make_stepper(run, 0, shape)
     rng = np.random.default_rng(0)
     images = rng.standard_normal(shape, dtype=np.float32)

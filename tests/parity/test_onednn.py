@@ -1,0 +1,96 @@
+"""``onednn: true``: convolutions in oneDNN. Bits differ from eager mode's, so that float64 is the judge of both."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import paddle
+import pytest
+
+from dygraph.build import build_losses, build_model
+from dygraph.engine.device import seed_everything
+from dygraph.engine.stepper import EagerStepper
+from legacy.pdseg.onednn import require_onednn
+from legacy.pdseg.stepper import StaticStepper
+from shared.engine.stepper import StepperState
+from shared.errors import ConfigError
+from shared.registry import MODELS
+from tests.parity import ladder
+from tests.parity.runs import HEAVY, tiny_run
+from tests.zoo import ZOO
+
+QUICK = ("BiSeNetV2", "FastSCNN", "FCN")
+SHAPE = (2, 3, 33, 49)
+KERNELS = {  # the operator, and whether its kernel is a pixel
+    ("onednn_op.conv2d", False),
+    ("onednn_op.conv2d_grad", False),
+    ("pd_op.conv2d", True),
+    ("pd_op.conv2d_grad", True),
+}
+NETWORKS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(MODELS)]
+
+
+def _eager(name, dtype):
+    with ladder.default_dtype(dtype):
+        seed_everything(ladder.SEED, True)
+        network = build_model(ZOO[name].small_spec, num_classes=ladder.NUM_CLASSES)
+        return EagerStepper(network, build_losses(ZOO[name].losses, ladder.IGNORE), ladder.RECIPE)
+
+
+def _static(name, weights, shape):
+    return StaticStepper(
+        partial(build_model, ZOO[name].small_spec, num_classes=ladder.NUM_CLASSES),
+        weights,
+        paddle.CPUPlace(),
+        partial(build_losses, ZOO[name].losses, ladder.IGNORE),
+        ladder.RECIPE,
+        shape,
+        onednn=True,
+    )
+
+
+def _kernels(stepper):
+    """Of every convolution that is neither depthwise nor transposed, as ``KERNELS``."""
+    operators = stepper.training.main.global_block().ops
+    return {
+        (op.name(), op.operand_source(1).shape[2:] == [1, 1])
+        for op in operators
+        if op.name().split(".")[-1] in ("", "conv2d", "conv2d_grad")
+    }
+
+
+def _after_a_step(stepper, shape, dtype="float32"):
+    loss = ladder.steps(stepper, shape, 1, dtype)[0].loss
+    return loss, stepper.state().model
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_value_a_step_is_as_near_to_float64_as_eager_modes(name):
+    shape = (2, 3, 17, 33) if name in HEAVY else SHAPE
+    plain, exact = _eager(name, "float32"), _eager(name, "float64")
+    start = plain.state().model
+    exact.load_state(StepperState(start, {}))
+    onednn = _static(name, start, shape)
+    assert _kernels(onednn) <= KERNELS
+    assert ("onednn_op.conv2d", False) in _kernels(onednn)
+
+    expected_loss, expected = _after_a_step(exact, shape, "float64")
+    losses, models = zip(*(_after_a_step(one, shape) for one in (plain, onednn)))
+    off = [abs(loss - expected_loss) for loss in losses]
+    assert off[1] <= 3 * off[0] + 1e-5 * expected_loss
+    wrong = [_distance(model, expected) for model in models]
+    assert wrong[1] <= 3 * wrong[0] + 3e-4 * _distance(start, expected)
+
+
+def _distance(one, other):
+    return np.sqrt(sum(np.sum((one[key].astype(np.float64) - other[key]) ** 2) for key in other))
+
+
+@pytest.mark.parametrize(
+    ("place", "data_format", "words"),
+    [("a GPU", "NCHW", "run on a GPU"), (paddle.CPUPlace(), "NHWC", "data_format: NHWC")],
+)
+def test_error_where_onednn_cannot(place, data_format, words, tmp_path):
+    with pytest.raises(ConfigError, match=words):
+        require_onednn(tiny_run("FCN", tmp_path, data_format), place)
