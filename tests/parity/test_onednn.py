@@ -87,6 +87,15 @@ def _distance(one, other):
     return np.sqrt(sum(np.sum((one[key].astype(np.float64) - other[key]) ** 2) for key in other))
 
 
+def test_value_programs_in_nhwc_before_change_nothing():
+    """Paddle remembers NHWC on the thread, and would take the first map of 24x32 pixels for one of 24 channels."""
+    shape, start = (2, 3, 48, 64), _eager("DeepLabV3P", "float32").state().model
+    expected = ladder.steps(_static("DeepLabV3P", start, shape), shape, 2)
+    nhwc = ladder.make_pair(ZOO["DeepLabV3P"].small_spec, shape, data_format="NHWC").static
+    ladder.steps(nhwc, shape, 3)
+    assert ladder.steps(_static("DeepLabV3P", start, shape), shape, 2) == expected
+
+
 @pytest.mark.parametrize(
     ("place", "data_format", "words"),
     [("a GPU", "NCHW", "run on a GPU"), (paddle.CPUPlace(), "NHWC", "data_format: NHWC")],
