@@ -23,6 +23,11 @@ COMMANDS = {
 FIRST = 2  # steps that are still warming up
 
 
+def threads(ranks: int) -> int:
+    """Of each rank, so that all of them together have one for each core."""
+    return max(1, usable_cores() // ranks)
+
+
 def images_per_second(mode: str, ranks: int, root: Path, batch: int, crop_wh: list[int], steps: int) -> float:
     """Of the FCN-HRNet-W18 recipe over all ``ranks``, which share this machine's cores; ``batch`` is of each rank."""
     with tempfile.TemporaryDirectory() as folder:
@@ -32,7 +37,7 @@ def images_per_second(mode: str, ranks: int, root: Path, batch: int, crop_wh: li
         said = subprocess.run(
             [*launch, "--backend", "gloo", "--log_dir", folder, *COMMANDS[mode], str(config)],
             cwd=peers.ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": str(max(1, usable_cores() // ranks))},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads(ranks))},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -53,5 +58,11 @@ def _config(root: Path, batch: int, crop_wh: list[int], steps: int, save_dir: Pa
         "log_iters": 1,
         "seed": 1,
         "save_dir": str(save_dir),
-        "train_dataset": {"dataset_root": str(root), "transforms": frames.training_steps(crop_wh)},
+        "train_dataset": {
+            "type": "Dataset",
+            "dataset_root": str(root),
+            "train_path": str(frames.list_file(root)),
+            "num_classes": 19,
+            "transforms": frames.training_steps(crop_wh),
+        },
     }

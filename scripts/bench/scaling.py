@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.bench import frames, report
 from scripts.bench.contest import Contender, hold
 from scripts.bench.data import ONE_CORE
-from scripts.bench.launched import COMMANDS, images_per_second
+from scripts.bench.launched import COMMANDS, images_per_second, threads
 
 Rows = list[list[str]]
 
@@ -67,8 +67,10 @@ def ranks(arguments: Any) -> tuple[tuple[str, ...], Rows]:
                 [images_per_second(mode, count, root, batch, [512, 256], steps=8) for mode in COMMANDS]
                 for _ in range(arguments.rounds)
             ]
-            rows.append([str(count), str(batch), *(f"{statistics.median(one):.2f}" for one in zip(*found))])
-    return ("ranks", "batch of each", *(f"{mode}, images/s" for mode in COMMANDS)), rows
+            rows.append(
+                [str(count), str(threads(count)), str(batch), *(f"{statistics.median(one):.2f}" for one in zip(*found))]
+            )
+    return ("ranks", "threads of each", "batch of each", *(f"{mode}, images/s" for mode in COMMANDS)), rows
 
 
 QUESTIONS: dict[str, Callable[[Any], tuple[tuple[str, ...], Rows]]] = {
