@@ -17,6 +17,7 @@ from paddle.base.libpaddle import pir
 from shared.config.run_config import RunConfig
 from shared.errors import ConfigError
 
+_has_onednn = getattr(core, "is_compiled_with_onednn", None) or core.is_compiled_with_mkldnn  # 3.3 or 3.0
 _KEPT = ("strides", "paddings", "padding_algorithm", "dilations", "groups", "data_format")
 _NOTHING = static.Scope()
 _MOST_BLOCKS = 10**6
@@ -29,8 +30,13 @@ def require_onednn(run: RunConfig, place: paddle.CPUPlace | paddle.CUDAPlace) ->
     """Refuse what oneDNN cannot do.
 
     Raises:
-        ConfigError: the run is on a GPU, or its maps are NHWC.
+        ConfigError: this Paddle has no oneDNN, the run is on a GPU, or its maps are NHWC.
     """
+    if not _has_onednn():
+        raise ConfigError(
+            f"onednn: got true, and this Paddle ({paddle.__version__}) was built without oneDNN; set onednn: false "
+            "(TRAIN.ONEDNN False)"
+        )
     if not isinstance(place, paddle.CPUPlace):
         raise ConfigError(
             "onednn: got true for a run on a GPU, and oneDNN computes on CPUs; set onednn: false (TRAIN.ONEDNN False)"

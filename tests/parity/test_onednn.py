@@ -103,3 +103,9 @@ def test_value_programs_in_nhwc_before_change_nothing():
 def test_error_where_onednn_cannot(place, data_format, words, tmp_path):
     with pytest.raises(ConfigError, match=words):
         require_onednn(tiny_run("FCN", tmp_path, data_format), place)
+
+
+def test_error_a_paddle_without_onednn(monkeypatch, tmp_path):
+    monkeypatch.setattr("legacy.pdseg.onednn._has_onednn", lambda: False)
+    with pytest.raises(ConfigError, match="built without oneDNN"):
+        require_onednn(tiny_run("FCN", tmp_path), paddle.CPUPlace())
