@@ -28,7 +28,15 @@ KERNELS = {  # the operator, and whether its kernel is a pixel
     ("pd_op.conv2d", True),
     ("pd_op.conv2d_grad", True),
 }
-NETWORKS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(MODELS)]
+
+
+def _marks(name):
+    if name in QUICK:
+        return ()
+    return (pytest.mark.slow, pytest.mark.repeats) if name in HEAVY else (pytest.mark.slow,)
+
+
+NETWORKS = [pytest.param(name, marks=_marks(name)) for name in sorted(MODELS)]
 
 
 def _eager(name, dtype):
