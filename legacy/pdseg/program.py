@@ -46,7 +46,8 @@ class TrainProgram:
     """One training step as a Program.
 
     Feeds ``image`` and ``label``; ``fetches`` are the total loss, then each term and, with a scaler, whether the
-    gradients overflowed and the step was skipped; ``gradients`` are by structured name, for comparing modes.
+    gradients overflowed and the step was skipped; ``gradients`` are by structured name, for comparing modes, and none
+    with oneDNN.
     """
 
     main: static.Program
@@ -114,7 +115,7 @@ def build_train_program(
         )
         if onednn:
             move_convolutions(main)
-            pairs = []
+            pairs = []  # their gradients belong to operators that are no more
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
     return TrainProgram(main, startup, fetches, gradients, names)
 
