@@ -8,6 +8,7 @@ import paddle
 
 import shared
 from dygraph.build import build_losses, build_model
+from dygraph.engine.cpu_kernels import describe_kernels, uses_fast_kernels
 from dygraph.engine.device import choose_place, seed_everything
 from dygraph.engine.dry_forward import head_problems
 from dygraph.engine.exchange import Exchange
@@ -20,7 +21,7 @@ from dygraph.pretrained import load_pretrained
 from shared.config.run_config import RunConfig
 from shared.engine.ranks import launched_as
 from shared.engine.train import Mode
-from shared.errors import ConfigError, MachineError
+from shared.errors import MachineError
 from shared.weights.resolve import read_weights
 
 VERSIONS = {"dualseg": shared.__version__, "paddle": paddle.__version__}
@@ -55,25 +56,21 @@ def trained_network(run: RunConfig, weights: str) -> paddle.nn.Layer:
 
 def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     """How ``shared.engine.train`` trains eagerly."""
-    if run.train.onednn:
-        raise ConfigError(
-            "onednn: got true, and eager mode cannot reach oneDNN's convolutions; train with legacy/pdseg/train.py, or "
-            "set onednn: false (TRAIN.ONEDNN False)"
-        )
     place = choose_place(use_gpu)
     world = launched_world(place)
     precision, notes = effective_precision(run.precision, place)
     exchange = Exchange(world)
     scaler = make_scaler(run.precision, precision, exchange.any)
+    fast_kernels = uses_fast_kernels(run, place, precision)
 
     def make_stepper(run: RunConfig, seed: int, _: Sequence[int]) -> EagerStepper:
         network = initial_network(run, seed)
         if run.train.sync_bn and world > 1:
             network = synchronise_batch_norm(network)
         losses = build_losses(run.losses, run.ignore_index)
-        return EagerStepper(network, losses, run.optimizer, precision, scaler, exchange)
+        return EagerStepper(network, losses, run.optimizer, precision, scaler, exchange, fast_kernels)
 
-    words = describe_precision(precision, scaler)
+    words = describe_precision(precision, scaler) + describe_kernels(fast_kernels)
     return Mode("eager", make_stepper, notes, VERSIONS, words, world, connect_ranks, head_problems)
 
 

@@ -12,6 +12,7 @@ from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import accumulator_keys, as_float, build_optimizer, trainable_names
 from dygraph.engine.precision import FULL, Precision, forward
+from dygraph.kernels.choice import fast_kernels
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
 from shared.weights.matching import match_strict
@@ -52,6 +53,7 @@ class EagerStepper(EagerPredictor):
         precision: the types of the forward pass.
         scaler: scales the loss and skips steps that overflow; None does neither.
         exchange: with the other ranks, if there are any.
+        fast_kernels: whether ``dygraph.kernels`` compute steps where they are faster.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class EagerStepper(EagerPredictor):
         precision: Precision = FULL,
         scaler: LossScaler | None = None,
         exchange: Exchange | None = None,
+        fast_kernels: bool = False,
     ) -> None:
         super().__init__(network)
+        self.fast_kernels = fast_kernels
         self.losses = losses
         self.exchange = exchange or Exchange()
         self.optimizer_config = optimizer
@@ -83,8 +87,9 @@ class EagerStepper(EagerPredictor):
         self.optimizer.set_lr(lr)
         if self.exchange.world > 1:
             self._before_step = {name: buffer.clone() for name, buffer in self._statistics().items()}
-        logits = forward(self.network, paddle.to_tensor(images.astype(self.dtype, copy=False)), self.precision)
-        terms = compute_losses(self.losses, logits, paddle.to_tensor(labels))
+        with fast_kernels(self.fast_kernels):
+            logits = forward(self.network, paddle.to_tensor(images.astype(self.dtype, copy=False)), self.precision)
+            terms = compute_losses(self.losses, logits, paddle.to_tensor(labels))
         total = sum(terms[1:], terms[0])
         scaled = total if self.scaler is None else self.scaler.scale(total, self._scaling)
         scaled.backward()

@@ -12,6 +12,8 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
+from dygraph.kernels.choice import convolve
+
 
 class Conv2D(nn.Conv2D):
     """``paddle.nn.Conv2D`` with zeros around the image: same parameters, same values, a cheaper bias.
@@ -38,9 +40,10 @@ class Conv2D(nn.Conv2D):
         super().__init__(in_channels, out_channels, kernel_size, **self._options, **shared)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.bias is None or self._data_format != "NCHW":
+        if self._data_format != "NCHW":
             return super().forward(x)
-        return paddle.add(F.conv2d(x, self.weight, **self._options), self.bias.reshape([-1, 1, 1]))
+        maps = convolve(x, self.weight, **self._options)
+        return maps if self.bias is None else paddle.add(maps, self.bias.reshape([-1, 1, 1]))
 
 
 class Conv2DTranspose(nn.Conv2DTranspose):

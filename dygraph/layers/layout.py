@@ -13,6 +13,9 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor
 
+from dygraph.kernels import choice
+from dygraph.kernels.bilinear import Positions
+
 DATA_FORMATS = ("NCHW", "NHWC")
 
 
@@ -64,14 +67,7 @@ def resize(
         half_pixels: without ``align_corners``: whether a pixel's position is its centre, so that row i of H is read at
             ``(i + 0.5) * h / H - 0.5``; False reads it at ``i * h / H``.
     """
-    return F.interpolate(
-        x,
-        size=list(size_hw),
-        mode="bilinear",
-        align_corners=align_corners,
-        align_mode=0 if half_pixels else 1,
-        data_format=check_data_format(data_format),
-    )
+    return choice.resize(x, size_hw, Positions(align_corners, half_pixels), check_data_format(data_format))
 
 
 def resize_like(x: Tensor, reference: Tensor, align_corners: bool = False, data_format: str = "NCHW") -> Tensor:

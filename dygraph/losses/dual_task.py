@@ -8,6 +8,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
+from dygraph.kernels.choice import convolve
 from dygraph.losses.common import class_ids, constant, full_precision, valid_mask
 from shared.registry import LOSSES
 
@@ -84,4 +85,4 @@ def _filter(x: Tensor, weights: Sequence[float], axis: int, padding: int = 0) ->
     """Each class's map times ``weights`` along one axis."""
     shape, around = ([1, 1, 1, -1], [0, padding]) if axis == 3 else ([1, 1, -1, 1], [padding, 0])
     kernel = constant(weights, x).reshape(shape).expand([x.shape[1], -1, -1, -1])
-    return F.conv2d(x, kernel, padding=around, groups=x.shape[1])
+    return convolve(x, kernel, padding=around, groups=x.shape[1])

@@ -20,7 +20,7 @@ from dygraph.engine.loss_scaling import LossScaler, ScalerVariables
 from dygraph.engine.optimizer import build_optimizer, trainable_names
 from dygraph.engine.precision import FULL, Precision, forward
 from dygraph.engine.static_mode import building
-from legacy.pdseg.onednn import move_convolutions
+from legacy.pdseg.kernels import take_kernels
 from shared.config.run_config import OptimizerConfig
 
 NetworkBuilder = Callable[[], paddle.nn.Layer]
@@ -46,8 +46,7 @@ class TrainProgram:
     """One training step as a Program.
 
     Feeds ``image`` and ``label``; ``fetches`` are the total loss, then each term and, with a scaler, whether the
-    gradients overflowed and the step was skipped; ``gradients`` are by structured name, for comparing modes, and none
-    with oneDNN.
+    gradients overflowed and the step was skipped; ``gradients`` are by structured name, for comparing modes.
     """
 
     main: static.Program
@@ -78,12 +77,9 @@ def build_train_program(
     precision: Precision = FULL,
     scaler: LossScaler | None = None,
     exchange: Exchange | None = None,
-    onednn: bool = False,
+    fast_kernels: bool = False,
 ) -> TrainProgram:
-    """Forward, losses, backward and the optimiser's step for batches of exactly ``image_shape`` ``[N, 3, H, W]``.
-
-    With ``onednn`` the convolutions are oneDNN's, and no gradient can be fetched.
-    """
+    """Forward, losses, backward and the optimiser's step for batches of exactly ``image_shape`` ``[N, 3, H, W]``."""
     batch, _, height, width = image_shape
     exchange = exchange or Exchange()
     with building() as (main, startup):
@@ -113,10 +109,10 @@ def build_train_program(
             scaler={} if scaling is None else {name: value.name for name, value in scaling._asdict().items()},
             statistics={key: name for key, name in model.items() if key not in trainable},
         )
-        if onednn:
-            move_convolutions(main)
-            pairs = []  # their gradients belong to operators that are no more
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
+        if fast_kernels:
+            now = take_kernels(main)
+            gradients = {name: now(gradient) for name, gradient in gradients.items()}
     return TrainProgram(main, startup, fetches, gradients, names)
 
 

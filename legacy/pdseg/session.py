@@ -8,6 +8,7 @@ import numpy as np
 import paddle
 
 from dygraph.build import build_losses, build_model
+from dygraph.engine.cpu_kernels import describe_kernels, uses_fast_kernels
 from dygraph.engine.device import choose_place
 from dygraph.engine.dry_forward import head_problems
 from dygraph.engine.exchange import Exchange
@@ -16,7 +17,6 @@ from dygraph.engine.precision import effective_precision
 from dygraph.engine.ranks import connect_ranks
 from dygraph.engine.session import VERSIONS, initial_network, launched_world, require_one_process, trained_network
 from dygraph.layers.sync_batch_norm import synchronise_batch_norm
-from legacy.pdseg.onednn import require_onednn
 from legacy.pdseg.stepper import StaticPredictor, StaticStepper
 from shared.config.run_config import RunConfig
 from shared.engine.train import Mode
@@ -36,12 +36,11 @@ def weights_of(network: paddle.nn.Layer) -> dict[str, np.ndarray]:
 def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
     """How ``shared.engine.train`` trains in static mode."""
     place = choose_place(use_gpu)
-    if run.train.onednn:
-        require_onednn(run, place)
     world = launched_world(place)
     precision, notes = effective_precision(run.precision, place)
     exchange = Exchange(world)
     scaler = make_scaler(run.precision, precision, exchange.any)
+    fast_kernels = uses_fast_kernels(run, place, precision)
 
     def make_stepper(run: RunConfig, seed: int, image_shape: Sequence[int]) -> StaticStepper:
         build = network_builder(run)
@@ -57,7 +56,7 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             scaler,
             exchange,
             (lambda: synchronise_batch_norm(build())) if synchronised else build,
-            run.train.onednn,
+            fast_kernels,
         )
 
     if run.train.sync_bn and world > 1 and isinstance(place, paddle.CPUPlace):
@@ -66,7 +65,7 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
             "synchronised batch norm on CPUs: Paddle takes minutes to prepare such a program, for a deep network very "
             "many; TRAIN.SYNC_BATCH_NORM False (sync_bn: false) leaves it away",
         ]
-    words = describe_precision(precision, scaler) + (", convolutions by oneDNN" if run.train.onednn else "")
+    words = describe_precision(precision, scaler) + describe_kernels(fast_kernels)
     return Mode("static", make_stepper, notes, VERSIONS, words, world, connect_ranks, head_problems)
 
 

@@ -16,6 +16,7 @@ from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import as_float
 from dygraph.engine.precision import FULL, Precision
 from dygraph.engine.static_mode import static_mode
+from legacy.pdseg.kernels import raise_cause
 from legacy.pdseg.program import (
     InferenceProgram,
     LossBuilder,
@@ -85,6 +86,9 @@ class StaticPredictor:
             except MemoryError:
                 self._forget_what_broke()
                 raise
+            except SystemError as error:
+                self._forget_what_broke()
+                raise_cause(error)
 
     def _forget_what_broke(self) -> None:
         """Give back what a run that ended half-way holds; weights and optimiser state stand in the Scope itself."""
@@ -130,7 +134,7 @@ class StaticStepper(StaticPredictor):
         exchange: with the other ranks, if there are any.
         build_training: builds the network of training Programs, where that is another one (batch norm synchronised);
             its tensors have the names and shapes of ``build_network``'s.
-        onednn: whether oneDNN computes the convolutions of training Programs.
+        fast_kernels: whether ``dygraph.kernels`` compute steps where they are faster.
     """
 
     def __init__(
@@ -145,7 +149,7 @@ class StaticStepper(StaticPredictor):
         scaler: LossScaler | None = None,
         exchange: Exchange | None = None,
         build_training: NetworkBuilder | None = None,
-        onednn: bool = False,
+        fast_kernels: bool = False,
     ) -> None:
         super().__init__(build_network, weights, place)
         self.build_losses = build_losses
@@ -155,7 +159,7 @@ class StaticStepper(StaticPredictor):
         self.optimizer_config = optimizer
         self.precision = precision
         self.scaler = scaler
-        self.onednn = onednn
+        self.fast_kernels = fast_kernels
         self._programs: dict[tuple[int, ...], TrainProgram] = {}
         self.training = self._program(tuple(image_shape))
         self._create(self.training)
@@ -177,7 +181,7 @@ class StaticStepper(StaticPredictor):
                 self.precision,
                 self.scaler,
                 self.exchange,
-                self.onednn,
+                self.fast_kernels,
             )
         return self._programs[image_shape]
 

@@ -170,7 +170,7 @@ _COMMANDS = {
     "TRAIN.PRETRAINED_MODEL_DIR": Option("", text()),
     "TRAIN.RESUME_MODEL_DIR": Option("", text()),
     "TRAIN.SYNC_BATCH_NORM": Option(False, boolean()),
-    "TRAIN.ONEDNN": Option(False, boolean()),
+    "TRAIN.ONEDNN": Option(None, optional(boolean())),
     "TRAIN.SNAPSHOT_EPOCH": Option(10, integer(1)),
     "TRAIN.EARLY_STOP_INTERVALS": Option(None, optional(integer(1))),  # evaluations without a better mIoU
     "TRAIN.SEED": Option(None, optional(integer(0))),

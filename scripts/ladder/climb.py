@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -63,10 +63,7 @@ class Ladder:
 
     def __post_init__(self) -> None:
         self._first_feeds: Both[Feed] | None = None
-        # float32, and the kernels that both modes have
-        self.runs = Both(
-            *(run.replace(precision=PrecisionConfig(), train=replace(run.train, onednn=False)) for run in self.runs)
-        )
+        self.runs = Both(*(run.replace(precision=PrecisionConfig()) for run in self.runs))  # float32
 
     def climb(self) -> Iterator[Rung]:
         """The rungs in their order. One that raises is red, and the last: what would stand on it is left out.

@@ -13,6 +13,8 @@ from paddle import nn, static
 
 from dygraph.engine.static_mode import building
 from dygraph.engine.stepper import EagerStepper, set_weights
+from dygraph.kernels.choice import fast_kernels
+from legacy.pdseg.kernels import take_kernels
 from legacy.pdseg.stepper import StaticStepper
 from scripts.ladder.bits import Both, Comparison, compare, incomparable
 from scripts.ladder.steps import restore_static
@@ -78,7 +80,8 @@ def compare_layers(
         most_bytes: of outputs held at once, for each mode.
     """
     before = Both(pair.eager.state(), pair.static.state())
-    lowered = lower(pair.static.build_network, images.static.shape, training, pair.static.dtype)
+    fast = training and pair.static.fast_kernels
+    lowered = lower(pair.static.build_network, images.static.shape, training, pair.static.dtype, fast)
     found: dict[str, Comparison] = {}
     order: list[str] = []
     try:
@@ -122,7 +125,7 @@ def _eager_outputs(
     network = stepper.network
     network.train() if training else network.eval()
     stepper.reseed(seed)
-    with hooked(network, keep), paddle.no_grad():
+    with hooked(network, keep), paddle.no_grad(), fast_kernels(training and stepper.fast_kernels):
         for name, output in _flat(OUTPUT, network(paddle.to_tensor(images.astype(stepper.dtype, copy=False)))):
             keep(name, output)
     return order, kept
@@ -142,8 +145,10 @@ class Lowered:
     broken: str = ""
 
 
-def lower(build_network: Callable[[], nn.Layer], shape: Sequence[int], training: bool, dtype: str) -> Lowered:
-    """Lower a network for images of ``shape`` ``[N, 3, H, W]``, with hooks on its layers."""
+def lower(
+    build_network: Callable[[], nn.Layer], shape: Sequence[int], training: bool, dtype: str, fast: bool = False
+) -> Lowered:
+    """Lower a network for images of ``shape`` ``[N, 3, H, W]``, with hooks on its layers; ``fast``: see the stepper."""
     values: dict[str, paddle.pir.Value] = {}
     error = ""
     with building() as (main, _):
@@ -159,6 +164,9 @@ def lower(build_network: Callable[[], nn.Layer], shape: Sequence[int], training:
                 values.update(_flat(OUTPUT, network(image)))
         except Exception as raised:  # noqa: BLE001 - whatever it is, it is reported beside the layers before it
             error = first_line(raised)
+        if fast:
+            now = take_kernels(main)
+            values = {name: now(value) for name, value in values.items()}
     return Lowered(main, values, error, entered[-1] if entered else OUTPUT)
 
 

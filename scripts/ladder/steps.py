@@ -11,6 +11,7 @@ import paddle
 from dygraph.build import compute_losses
 from dygraph.engine.optimizer import trainable_names
 from dygraph.engine.stepper import EagerStepper, set_weights
+from dygraph.kernels.choice import fast_kernels
 from legacy.pdseg.stepper import StaticStepper
 from scripts.ladder.bits import Both, Comparison, compare, compare_all, incomparable
 from shared.engine.stepper import Stepper, StepperState, StepResult
@@ -65,8 +66,9 @@ def _eager_probe(stepper: EagerStepper, feed: Feed) -> Probe:
     network = stepper.network
     network.train()
     stepper.reseed(feed.seed)
-    logits = network(paddle.to_tensor(feed.images.astype(stepper.dtype, copy=False)))
-    terms = compute_losses(stepper.losses, logits, paddle.to_tensor(feed.labels))
+    with fast_kernels(stepper.fast_kernels):
+        logits = network(paddle.to_tensor(feed.images.astype(stepper.dtype, copy=False)))
+        terms = compute_losses(stepper.losses, logits, paddle.to_tensor(feed.labels))
     total = sum(terms[1:], terms[0])
     total.backward()
     named = dict(network.named_parameters())

@@ -184,7 +184,7 @@ def _read_train(top: Section) -> TrainConfig:
         use_vdl=top.take("use_vdl", "bool", False),
         vdl_log_dir=top.take("vdl_log_dir", "str | None", None),
         sync_bn=top.take("sync_bn", "bool", False),
-        onednn=top.take("onednn", "bool", False),
+        onednn=top.take("onednn", "bool | None", None),
     )
 
 

@@ -165,7 +165,7 @@ class TrainConfig:
     use_vdl: bool = False
     vdl_log_dir: str | None = None
     sync_bn: bool = False
-    onednn: bool = False  # static mode on a CPU: convolutions by oneDNN
+    onednn: bool | None = None  # convolutions by oneDNN: True demands it, None takes it where this run can have it
 
 
 @dataclass(frozen=True)

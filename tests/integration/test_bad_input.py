@@ -120,7 +120,8 @@ CONFIGS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (EAGER, {"_base_": "run.yml"}, ("_base_", "inherits from itself", "run.yml -> run.yml")),
     (STATIC, {"_base_": "run.yml"}, ("_base_", "inherits from itself", "run.yml -> run.yml")),
     (STATIC, {"MODEL.MULTI_LOSS_WEIGHT": [1.0, 0.4]}, ("MODEL.MULTI_LOSS_WEIGHT", "[1.0, 0.4]", "expected 1 value")),
-    (EAGER, {"onednn": True}, ("onednn", "got true", "eager mode cannot", "legacy/pdseg/train.py")),
+    (EAGER, {"onednn": "yes"}, ("onednn", "true or false or null", "'yes'")),
+    (EAGER, {"onednn": True, "data_format": "NHWC"}, ("onednn", "got true", "data_format: NHWC", "set it to false")),
     (EAGER, {"train_dataset": DROP}, ("train_dataset", "missing", "add the section")),
     (STATIC, {"DATASET.TRAIN_FILE_LIST": ""}, ("missing", "set DATASET.TRAIN_FILE_LIST")),
 ]

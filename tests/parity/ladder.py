@@ -13,6 +13,7 @@ import paddle
 from dygraph.build import build_losses, build_model
 from dygraph.engine.device import seed_everything
 from dygraph.engine.stepper import EagerStepper
+from dygraph.kernels.choice import lacking
 from legacy.pdseg.session import weights_of
 from legacy.pdseg.stepper import StaticStepper
 from scripts.ladder.bits import Both, compare_all
@@ -61,8 +62,9 @@ def make_pair(
     make_losses = partial(build_losses, losses, IGNORE)
     seed_everything(SEED, True)
     network = build()
-    static = StaticStepper(build, weights_of(network), paddle.CPUPlace(), make_losses, optimizer, shape, scaler=scaler)
-    return Both(EagerStepper(network, make_losses(), optimizer, scaler=scaler), static)
+    how = {"scaler": scaler, "fast_kernels": lacking() is None}
+    static = StaticStepper(build, weights_of(network), paddle.CPUPlace(), make_losses, optimizer, shape, **how)
+    return Both(EagerStepper(network, make_losses(), optimizer, **how), static)
 
 
 def steps(stepper, shape, count, dtype="float32", first_seed=3):

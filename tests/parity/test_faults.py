@@ -112,13 +112,13 @@ def _without_optimizer(right, self, state):
     right(self, StepperState(state.model, {}))
 
 
-def _not_in_evaluation_mode(right, build_network, dtype):
+def _not_in_evaluation_mode(right, build_network, *rest):
     def build():
         network = build_network()
         network.eval = network.train
         return network
 
-    return right(build, dtype)
+    return right(build, *rest)
 
 
 def _ids_before_resize(right, predictor, batch, config):

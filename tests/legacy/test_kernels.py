@@ -1,0 +1,85 @@
+"""The kernels of ``dygraph.kernels`` in a Program: what they replace, and what an executor makes of their errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import paddle
+import pytest
+
+from dygraph.engine.export import ExportedPredictor, ExportSpec
+from dygraph.kernels import bilinear, convolution
+from dygraph.kernels.choice import lacking
+from legacy.pdseg.export import export_static
+from tests.parity import ladder
+from tests.zoo import ZOO
+
+pytestmark = pytest.mark.skipif(lacking() is not None, reason=str(lacking()))
+
+SHAPE = (2, 3, 32, 48)
+REPLACED = ("conv2d", "depthwise_conv2d", "bilinear_interp")
+
+
+@pytest.fixture(scope="module")
+def stepper():
+    return ladder.make_pair(ZOO["DeepLabV3P"].small_spec, SHAPE).static
+
+
+def _step(stepper):
+    return ladder.steps(stepper, SHAPE, 1)[0]
+
+
+def test_value_what_pays_is_replaced_with_its_gradient(stepper):
+    ops = stepper.training.main.global_block().ops
+    kept = [op for op in ops if op.name().split(".")[-1].removesuffix("_grad") in REPLACED]
+    assert {op.name().removesuffix("_grad") for op in kept} == {"pd_op.conv2d"}
+    assert {tuple(op.operand_source(1).shape[2:]) for op in kept} == {(1, 1)}, "a product of matrices"
+    count = Counter(op.name().rpartition("_")[0] for op in ops if op.name().startswith("py_op."))
+    forward = count["py_op.dualseg_convolution_forward"]
+    assert forward == count["py_op.dualseg_convolution_kernel_slope"] > 10
+    assert count["py_op.dualseg_convolution_image_slope"] == forward - 1, "the images themselves have no gradient"
+    assert count["py_op.dualseg_bilinear_forward"] == count["py_op.dualseg_bilinear_slope"] > 0
+
+
+def test_value_evaluation_and_exports_keep_paddles_operators(stepper):
+    names = {op.name() for op in stepper.inference.main.global_block().ops}
+    assert {"pd_op.conv2d", "pd_op.bilinear_interp"} < names
+    assert not any(name.startswith("py_op.") for name in names)
+
+
+def test_value_paddle_inference_starts_beside_such_programs(stepper, tmp_path):
+    """It aborts the process over an operator written in Python, unless it was begun before the first of them."""
+    _step(stepper)
+    spec = ExportSpec(tmp_path, "none")
+    export_static(stepper, spec)
+    images = ladder.images_and_labels(SHAPE)[0]
+    np.testing.assert_array_equal(ExportedPredictor(spec).run(images), stepper.logits(images))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(convolution, "_convolution"), (bilinear, "_matrices")], ids=["convolution", "bilinear"]
+)
+@pytest.mark.parametrize("error", [MemoryError("none left"), ZeroDivisionError("by nothing")])
+def test_error_in_a_kernel_is_raised_and_the_next_step_runs(monkeypatch, capfd, module, name, error):
+    def broken(*_):
+        raise error
+
+    stepper = ladder.make_pair(ZOO["FCN"].small_spec, SHAPE).static
+    with monkeypatch.context() as patched:
+        patched.setattr(module, name, broken)
+        with pytest.raises(type(error), match=str(error)):
+            _step(stepper)
+    capfd.readouterr()
+    assert np.isfinite(_step(stepper).loss)
+
+
+def test_value_other_system_errors_stay_what_they_are(monkeypatch):
+    stepper = ladder.make_pair(ZOO["FCN"].small_spec, SHAPE).static
+
+    def broken(*_, **__):
+        raise SystemError("of Paddle's own")
+
+    monkeypatch.setattr(paddle.static.Executor, "run", broken)
+    with pytest.raises(SystemError, match="of Paddle's own"):
+        _step(stepper)
