@@ -21,6 +21,7 @@ import numpy as np
 from dygraph.engine.export import MOST_DIFFERENT_PIXELS, ExportSpec, share_of_other_classes
 from shared.engine.stepper import Predictor
 from shared.errors import MachineError, RunFailedError
+from shared.runtime import threads
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def _onnxruntime(path: Path) -> Runner:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = _threads()
+    options.intra_op_num_threads = threads()
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda images: session.run(None, {"image": images})[0]
 
@@ -64,7 +65,7 @@ def _openvino(path: Path) -> Runner:
     core = openvino.Core()
     model = core.read_model(str(path))
     # float32, not the bfloat16 it takes by itself where the processor has it: the numbers are the network's
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": _threads()}
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads()}
     compiled: dict[tuple[int, ...] | None, Any] = {}
 
     def run(images: np.ndarray) -> np.ndarray:
@@ -163,11 +164,6 @@ def _require(engine: Engine) -> None:
                 f"--backend {engine.package} needs the package {error.name}: pip install -e '.[{engine.extra}]', "
                 "or use --backend paddle"
             ) from error
-
-
-def _threads() -> int:
-    """As many as the command computes with; 0: as the library thinks best."""
-    return int(os.environ.get("OMP_NUM_THREADS", "0"))
 
 
 def _converted(engine: Engine, write: Callable[[ExportSpec], None], output_op: str) -> Runner:

@@ -25,6 +25,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def threads() -> int:
+    """How many a library is to compute with: ``OMP_NUM_THREADS``, its first number; 0 where it is not set."""
+    return int(os.environ.get("OMP_NUM_THREADS", "0").split(",")[0])
+
+
 def prepare(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
     """Set what fits this processor and is not set yet; return what was set.
 

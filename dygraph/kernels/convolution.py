@@ -96,6 +96,11 @@ def kernel_gradient(x: Tensor, kernel: Tensor, gradient: Tensor, options: Option
     return result
 
 
+def gradients(x: Tensor, kernel: Tensor, gradient: Tensor, options: Options) -> tuple[Tensor, Tensor]:
+    """Both of them: of ``x``, and of ``kernel``."""
+    return image_gradient(x, kernel, gradient, options), kernel_gradient(x, kernel, gradient, options)
+
+
 class _Convolution:
     """One convolution for tensors of fixed shapes; each of its primitives is made when it is first needed."""
 

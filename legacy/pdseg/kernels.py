@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import paddle
-from paddle import Tensor, inference, pir, static
+from paddle import Tensor, pir, static
 
+from dygraph.engine.export import cpu_predictor
 from dygraph.kernels import bilinear, convolution
 from dygraph.kernels.bilinear import Positions
 from dygraph.kernels.convolution import Options
@@ -27,20 +28,24 @@ _failures: list[Exception] = []
 class _Function(NamedTuple):
     """A function of eager tensors to be called in a Program.
 
-    ``shape`` gives the shape of its result from those of its inputs and its constants; ``operands`` are the inputs'
-    places among those of the operator it stands for.
+    ``shapes`` gives the shapes of its results from those of its inputs and its constants; ``operands`` are the inputs'
+    places among those of the operator it stands for; ``count`` is the number of results.
     """
 
-    compute: Callable[..., Tensor]
-    shape: Callable[..., Sequence[int]]
+    compute: Callable[..., Tensor | tuple[Tensor, ...]]
+    shapes: Callable[..., Sequence[Sequence[int]]]
     operands: Sequence[int]
+    count: int = 1
 
 
-_FORWARD = _Function(convolution.forward, lambda x, kernel, options: options.output_shape(x, kernel), (0, 1))
-_IMAGE_GRADIENT = _Function(convolution.image_gradient, lambda x, *_: x, (0, 1, 2))
-_KERNEL_GRADIENT = _Function(convolution.kernel_gradient, lambda _, kernel, *__: kernel, (0, 1, 2))
-_RESIZED = _Function(bilinear.forward, lambda x, size_hw, _: [*x[:2], *size_hw], (0,))
-_RESIZE_GRADIENT = _Function(bilinear.gradient, lambda y, size_hw, _: [*y[:2], *size_hw], (4,))
+_FORWARD = _Function(convolution.forward, lambda x, kernel, options: [options.output_shape(x, kernel)], (0, 1))
+_GRADIENTS = {  # by whether the image and the kernel have one
+    (True, True): _Function(convolution.gradients, lambda x, kernel, *_: [x, kernel], (0, 1, 2), count=2),
+    (True, False): _Function(convolution.image_gradient, lambda x, *_: [x], (0, 1, 2)),
+    (False, True): _Function(convolution.kernel_gradient, lambda _, kernel, *__: [kernel], (0, 1, 2)),
+}
+_RESIZED = _Function(bilinear.forward, lambda x, size_hw, _: [[*x[:2], *size_hw]], (0,))
+_RESIZE_GRADIENT = _Function(bilinear.gradient, lambda y, size_hw, _: [[*y[:2], *size_hw]], (4,))
 
 
 def take_kernels(program: static.Program) -> Callable[[pir.Value], pir.Value]:
@@ -57,7 +62,7 @@ def take_kernels(program: static.Program) -> Callable[[pir.Value], pir.Value]:
     with static.program_guard(program):
         for op in replaced:
             pir.set_insertion_point(op)
-            for old, value in _replacements(op):
+            for old, value in zip((result for result in op.results() if result.initialized()), _replacements(op)):
                 new[old.hash()] = value
                 old.replace_all_uses_with(value)
             block.remove_op(op)
@@ -85,17 +90,17 @@ def _is_slow(op: pir.Operation, resized: set[int]) -> bool:
     return _options(attributes).pays(op.operand_source(1).shape)
 
 
-def _replacements(op: pir.Operation) -> list[tuple[pir.Value, pir.Value]]:
-    """(result of ``op``, result of a call written in its place)."""
+def _replacements(op: pir.Operation) -> Sequence[pir.Value]:
+    """Results of a call written in the place of ``op``, for each of its own that there is."""
     attributes, name = op.attrs(), op.name()
     if name.startswith(_RESIZE):
         positions = Positions(attributes["align_corners"], attributes["align_mode"] == 0)
         if name == _RESIZE:
-            return [(op.result(0), _call(_RESIZED, op, (attributes["out_h"], attributes["out_w"]), positions))]
-        return [(op.result(0), _call(_RESIZE_GRADIENT, op, tuple(op.operand_source(0).shape[2:]), positions))]
-    functions = (_IMAGE_GRADIENT, _KERNEL_GRADIENT) if name.endswith("_grad") else (_FORWARD,)
-    options = _options(attributes)
-    return [(old, _call(function, op, options)) for old, function in zip(op.results(), functions) if old.initialized()]
+            return _call(_RESIZED, op, (attributes["out_h"], attributes["out_w"]), positions)
+        return _call(_RESIZE_GRADIENT, op, tuple(op.operand_source(0).shape[2:]), positions)
+    is_gradient = name.endswith("_grad")
+    function = _GRADIENTS[tuple(result.initialized() for result in op.results())] if is_gradient else _FORWARD
+    return _call(function, op, _options(attributes))
 
 
 def _options(attributes: dict[str, Any]) -> Options:
@@ -104,9 +109,10 @@ def _options(attributes: dict[str, Any]) -> Options:
     return Options.of(attributes["strides"], padding, attributes["dilations"], attributes["groups"])
 
 
-def _call(function: _Function, op: pir.Operation, *constants: Any) -> pir.Value:
+def _call(function: _Function, op: pir.Operation, *constants: Any) -> Sequence[pir.Value]:
     """Write a call of ``function`` with operands of ``op``."""
-    return _operator(function)(*[op.operand_source(i) for i in function.operands], constants=constants)
+    results = _operator(function)(*[op.operand_source(i) for i in function.operands], constants=constants)
+    return [results] if isinstance(results, pir.Value) else results
 
 
 @cache
@@ -123,20 +129,16 @@ def _begin_inference() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # no weights
             static.save_inference_model(place, [x], [paddle.nn.functional.relu(x)], executor, program=program)
-        config = inference.Config(f"{place}.json", "")
-        config.disable_gpu()
-        config.disable_mkldnn()
-        config.disable_glog_info()
-        inference.create_predictor(config)
+        cpu_predictor(f"{place}.json", "")
 
 
 @cache
-def _operator(function: _Function) -> Callable[..., pir.Value]:
+def _operator(function: _Function) -> Callable[..., pir.Value | list[pir.Value]]:
     """``function`` as an operator for Programs."""
 
     def compute(
         first: Tensor, second: Tensor | None = None, third: Tensor | None = None, constants: tuple = ()
-    ) -> Tensor:
+    ) -> Tensor | tuple[Tensor, ...]:
         try:
             return function.compute(*_given(first, second, third), *constants)
         except Exception as error:
@@ -148,9 +150,10 @@ def _operator(function: _Function) -> Callable[..., pir.Value]:
         second: static.MetaTensor | None = None,
         third: static.MetaTensor | None = None,
         constants: tuple = (),
-    ) -> static.MetaTensor:
-        shapes = [tensor.shape for tensor in _given(first, second, third)]
-        return static.MetaTensor(dtype=first.dtype, shape=list(function.shape(*shapes, *constants)))
+    ) -> static.MetaTensor | tuple[static.MetaTensor, ...]:
+        given = [tensor.shape for tensor in _given(first, second, third)]
+        results = [static.MetaTensor(dtype=first.dtype, shape=list(s)) for s in function.shapes(*given, *constants)]
+        return results[0] if len(results) == 1 else tuple(results)
 
     module, name = function.compute.__module__.rpartition(".")[2], function.compute.__name__
     return static.register_op(
@@ -159,7 +162,7 @@ def _operator(function: _Function) -> Callable[..., pir.Value]:
         name=f"dualseg_{module}_{name.replace('gradient', 'slope')}",
         infer_meta=describe,
         input_names=[f"input{i}" for i in range(len(function.operands))],
-        output_names=["result"],
+        output_names=[f"result{i}" for i in range(function.count)],
     )
 
 

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from shared import runtime
+from shared.runtime import threads
 
 
 @pytest.fixture(params=[True, False], ids=["amd", "other"])
@@ -69,3 +70,11 @@ def test_value_cores_are_those_this_process_may_use(monkeypatch):
     monkeypatch.delattr(runtime.os, "sched_getaffinity")
     monkeypatch.setattr(runtime.os, "cpu_count", lambda: None)
     assert runtime.usable_cores() == 1
+
+
+@pytest.mark.parametrize(("value", "expected"), [("3", 3), ("4,2", 4), (None, 0)])
+def test_value_threads_of_a_library(monkeypatch, value, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if value is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert threads() == expected

@@ -126,7 +126,7 @@ def _prepare(prepared: bool) -> None:
         runtime.prepare()
 
 
-def train(network: str, shape: list[int], mode: str, prepared: bool = True, onednn: bool = False) -> Round:
+def train(network: str, shape: list[int], mode: str, prepared: bool = True, onednn: bool | None = None) -> Round:
     """A training step of the recipe's network, loss and optimiser, from host arrays to the loss on the host."""
     _prepare(prepared)
     import numpy as np
