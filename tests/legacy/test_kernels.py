@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -84,3 +87,23 @@ def test_value_other_system_errors_stay_what_they_are(monkeypatch):
     monkeypatch.setattr(paddle.static.Executor, "run", broken)
     with pytest.raises(SystemError, match="of Paddle's own"):
         _step(stepper)
+
+
+_THREADS = """
+import ctypes, pathlib, paddle
+from dygraph.engine.static_mode import static_mode
+from legacy.pdseg.kernels import _begin_inference
+openmp = ctypes.CDLL(str(pathlib.Path(paddle.__file__).parent / "libs" / "libiomp5.so"))
+before = openmp.omp_get_max_threads()
+with static_mode():
+    _begin_inference()
+print(before, openmp.omp_get_max_threads())
+"""
+
+
+def test_value_the_process_keeps_its_threads():
+    environment = {**os.environ, "OMP_NUM_THREADS": "3", "FLAGS_paddle_num_threads": "3"}
+    ended = subprocess.run(
+        [sys.executable, "-c", _THREADS], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == ["3", "3"]
