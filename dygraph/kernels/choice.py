@@ -84,12 +84,14 @@ class _Convolve(paddle.autograd.PyLayer):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, kernel = ctx.saved_tensor()
-        found = (
-            None if constant else of(x, kernel, gradient, ctx.options)
-            for of, constant in zip((convolution.image_gradient, convolution.kernel_gradient), ctx.constant)
+        given = (*ctx.saved_tensor(), gradient, ctx.options)
+        if not any(ctx.constant):
+            return convolution.gradients(*given)
+        image_is_constant, kernel_is_constant = ctx.constant
+        return (
+            None if image_is_constant else convolution.image_gradient(*given),
+            None if kernel_is_constant else convolution.kernel_gradient(*given),
         )
-        return tuple(found)
 
 
 class _Resize(paddle.autograd.PyLayer):

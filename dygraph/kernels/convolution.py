@@ -98,7 +98,12 @@ def kernel_gradient(x: Tensor, kernel: Tensor, gradient: Tensor, options: Option
 
 def gradients(x: Tensor, kernel: Tensor, gradient: Tensor, options: Options) -> tuple[Tensor, Tensor]:
     """Both of them: of ``x``, and of ``kernel``."""
-    return image_gradient(x, kernel, gradient, options), kernel_gradient(x, kernel, gradient, options)
+    computed = _convolution(tuple(x.shape), tuple(kernel.shape), options)
+    of_image, of_kernel = paddle.empty(x.shape, "float32"), paddle.empty(kernel.shape, "float32")
+    laid_out = computed.image_gradient.laid_out(0, gradient.contiguous())  # once, if both want the same layout
+    computed.image_gradient(laid_out, kernel.contiguous(), of_image)
+    computed.kernel_gradient(x.contiguous(), laid_out, of_kernel)
+    return of_image, of_kernel
 
 
 class _Convolution:

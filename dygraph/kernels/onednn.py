@@ -58,6 +58,14 @@ class Operand(NamedTuple):
     written: bool = False
 
 
+class LaidOut(NamedTuple):
+    """A tensor, and the same in the layout of a primitive's operand."""
+
+    tensor: Tensor
+    numbers: Tensor
+    layout: c_void_p
+
+
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
     """The oneDNN this process has loaded with Paddle; None if there is none, or one of another version."""
@@ -108,7 +116,12 @@ class Primitive:
         self._places = [_Place(described, operand) for operand in operands]
         self._arguments = (_Argument * len(operands))(*[(p.operand.name, p.memory) for p in self._places])
 
-    def __call__(self, *tensors: Tensor) -> None:
+    def laid_out(self, position: int, tensor: Tensor) -> LaidOut:
+        """``tensor`` as this primitive wants that operand, for its next call and for others that may want the same."""
+        with _lock:
+            return self._places[position].laid_out(tensor)
+
+    def __call__(self, *tensors: Tensor | LaidOut) -> None:
         """Read the operands, write those that are written; all are float32 on the CPU and contiguous."""
         with _lock:  # the memories below point at the tensors of one call
             borrowed = [place.hold(tensor) for place, tensor in zip(self._places, tensors)]
@@ -123,8 +136,10 @@ class _Place:
 
     def __init__(self, described: Handle, operand: Operand) -> None:
         self.operand = operand
+        self._owner = described
         wanted = c_void_p(library().dnnl_primitive_desc_query_md(described, _LAYOUT_QUERY[operand.name], 0))
         plain = _described(operand.shape, _PLAIN_LAYOUT[len(operand.shape)])
+        self._layout = wanted
         self.memory = _memory(wanted)
         self._plain_memory = None
         if not library().dnnl_memory_desc_equal(wanted, plain):
@@ -134,17 +149,26 @@ class _Place:
             ends = (self.memory, self._plain_memory) if operand.written else (self._plain_memory, self.memory)
             self._arguments = (_Argument * 2)((_FROM, ends[0]), (_TO, ends[1]))
 
-    def hold(self, tensor: Tensor) -> Tensor:
-        """Have the primitive use ``tensor``, which must live until it was computed, like what this returns."""
+    def laid_out(self, tensor: Tensor) -> LaidOut:
+        """``tensor`` in the primitive's layout; of one that is written, the room for it."""
         if self._plain_memory is None:
-            _point(self.memory, tensor)
-            return tensor
-        laid_out = paddle.empty([self._numbers], "float32")
+            return LaidOut(tensor, tensor, self._layout)
+        numbers = paddle.empty([self._numbers], "float32")
         _point(self._plain_memory, tensor)
-        _point(self.memory, laid_out)
+        _point(self.memory, numbers)
         if not self.operand.written:
             _execute(self._reorder, self._arguments)
-        return laid_out
+        return LaidOut(tensor, numbers, self._layout)
+
+    def hold(self, tensor: Tensor | LaidOut) -> LaidOut:
+        """Have the primitive use ``tensor``, which must live until it was computed, like what this returns."""
+        held = tensor
+        if not isinstance(held, LaidOut):
+            held = self.laid_out(held)
+        elif not library().dnnl_memory_desc_equal(held.layout, self._layout):
+            held = self.laid_out(held.tensor)
+        _point(self.memory, held.numbers)
+        return held
 
     def give_back(self) -> None:
         """After the primitive: what it wrote, into the tensor."""

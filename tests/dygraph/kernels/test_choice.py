@@ -24,7 +24,7 @@ def calls(monkeypatch):
         right = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *args: seen.append(name) or right(*args))
 
-    for name in ("forward", "image_gradient", "kernel_gradient"):
+    for name in ("forward", "image_gradient", "kernel_gradient", "gradients"):
         watch(convolution, name)
     watch(choice.bilinear, "gradient")
     return seen

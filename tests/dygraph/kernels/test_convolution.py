@@ -59,6 +59,10 @@ def test_value_and_gradients_are_paddles_in_float64(name):
     _assert_near(convolution.forward(x, w, options), expected)
     _assert_near(convolution.image_gradient(x, w, gradient, options), exact[0].grad)
     _assert_near(convolution.kernel_gradient(x, w, gradient, options), exact[1].grad)
+    for of, both in zip(
+        (convolution.image_gradient, convolution.kernel_gradient), convolution.gradients(x, w, gradient, options)
+    ):
+        np.testing.assert_array_equal(both.numpy(), of(x, w, gradient, options).numpy())
 
 
 def test_value_tensors_that_lie_otherwise_in_memory():
