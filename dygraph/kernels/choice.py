@@ -1,4 +1,4 @@
-"""Which kernels the layers of an eager network take: Paddle's, or inside :func:`fast_kernels` those of this package."""
+"""Which kernels eager layers and losses take: Paddle's, or inside :func:`fast_kernels` those of this package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import paddle
 import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, static
 
-from dygraph.kernels import bilinear, convolution, onednn
+from dygraph.kernels import bilinear, convolution, cross_entropy, onednn
 from dygraph.kernels.bilinear import Positions
 from dygraph.kernels.convolution import Options
 
@@ -67,6 +67,13 @@ def resize(x: Tensor, size_hw: Sequence[Any], positions: Positions, data_format:
     )
 
 
+def pixel_cross_entropy(logits: Tensor, label: Tensor, ignore_index: int) -> Tensor:
+    """``F.cross_entropy`` of ``[N, K, H, W]`` and ``[N, 1, H, W]``: a loss for each pixel, 0 where it is ignored."""
+    if _fits(logits):
+        return _CrossEntropy.apply(logits, label, ignore_index)
+    return F.cross_entropy(logits, label, ignore_index=ignore_index, reduction="none", axis=1)
+
+
 def _fits(*tensors: Tensor) -> bool:
     return (
         _chosen.get()
@@ -103,3 +110,16 @@ class _Resize(paddle.autograd.PyLayer):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         return bilinear.gradient(gradient, ctx.size_hw, ctx.positions)
+
+
+class _CrossEntropy(paddle.autograd.PyLayer):
+    @staticmethod
+    def forward(ctx, logits: Tensor, label: Tensor, ignore_index: int) -> Tensor:
+        softmax, loss = cross_entropy.forward(logits, label, ignore_index)
+        ctx.save_for_backward(label, softmax)
+        ctx.ignore_index = ignore_index
+        return loss
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return cross_entropy.gradient(*ctx.saved_tensor(), gradient, ctx.ignore_index), None

@@ -32,6 +32,7 @@ _lock = threading.Lock()
 SOURCE, TARGET, WEIGHTS = 1, 17, 33
 SOURCE_GRADIENT, TARGET_GRADIENT, WEIGHTS_GRADIENT = 129, 145, 161
 FORWARD_TRAINING, DIRECT_CONVOLUTION = 64, 1
+ACCURATE_SOFTMAX = 0x30000
 
 
 class OneDNNError(RuntimeError):
@@ -90,6 +91,11 @@ def any_layout(shape: Sequence[int]) -> Handle:
     return _described(shape, _ANY_LAYOUT)
 
 
+def plain_layout(shape: Sequence[int]) -> Handle:
+    """Describes a float32 tensor as Paddle lays it out."""
+    return _described(shape, _PLAIN_LAYOUT[len(shape)])
+
+
 def description(kind: str, *arguments: Handle | ctypes.Array | int | None) -> Handle:
     """A primitive of ``kind`` (``convolution_forward``, say) as oneDNN will compute it."""
     return _created("primitive_desc", f"dnnl_{kind}_primitive_desc_create", engine(), *arguments)
@@ -138,7 +144,7 @@ class _Place:
         self.operand = operand
         self._owner = described
         wanted = c_void_p(library().dnnl_primitive_desc_query_md(described, _LAYOUT_QUERY[operand.name], 0))
-        plain = _described(operand.shape, _PLAIN_LAYOUT[len(operand.shape)])
+        plain = plain_layout(operand.shape)
         self._layout = wanted
         self.memory = _memory(wanted)
         self._plain_memory = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import paddle
-import paddle.nn.functional as F  # noqa: N812
 from paddle import Tensor, nn
 
+from dygraph.kernels import choice
 from dygraph.losses.common import (
     check_class_weight,
     check_num_classes,
@@ -94,5 +94,4 @@ class CrossEntropyLoss(nn.Layer):
 def pixel_cross_entropy(logits: Tensor, label: Tensor, ignore_index: int) -> Tensor:
     """Cross entropy of each pixel, ``[N, H, W]``; 0 where ignored."""
     logits = full_precision(logits)
-    loss = F.cross_entropy(logits, label.unsqueeze(1), ignore_index=ignore_index, reduction="none", axis=1)
-    return loss.squeeze(1)
+    return choice.pixel_cross_entropy(logits, label.unsqueeze(1), ignore_index).squeeze(1)

@@ -16,12 +16,13 @@ import paddle
 from paddle import Tensor, pir, static
 
 from dygraph.engine.export import cpu_predictor
-from dygraph.kernels import bilinear, convolution
+from dygraph.kernels import bilinear, convolution, cross_entropy
 from dygraph.kernels.bilinear import Positions
 from dygraph.kernels.convolution import Options
 
 _CONVOLUTIONS = ("pd_op.conv2d", "pd_op.depthwise_conv2d")
 _RESIZE = "pd_op.bilinear_interp"
+_CROSS_ENTROPY = "pd_op.cross_entropy_with_softmax"
 _failures: list[Exception] = []
 
 
@@ -45,6 +46,8 @@ _GRADIENTS = {  # by whether the image and the kernel have one
     (False, True): _Function(convolution.kernel_gradient, lambda _, kernel, *__: [kernel], (0, 1, 2)),
 }
 _RESIZED = _Function(bilinear.forward, lambda x, size_hw, _: [[*x[:2], *size_hw]], (0,))
+_LOSS = _Function(cross_entropy.forward, lambda x, label, _: [x, label], (0, 1), count=2)
+_LOSS_GRADIENT = _Function(cross_entropy.gradient, lambda _, softmax, *__: [softmax], (0, 1, 2))
 _RESIZE_GRADIENT = _Function(bilinear.gradient, lambda y, size_hw, _: [[*y[:2], *size_hw]], (4,))
 
 
@@ -80,9 +83,13 @@ def raise_cause(error: SystemError) -> NoReturn:
 def _is_slow(op: pir.Operation, resized: set[int]) -> bool:
     """Whether a kernel is faster than ``op``; a resize has to be one of those whose gradient is asked for."""
     name = op.name().removesuffix("_grad")
-    if name not in (*_CONVOLUTIONS, _RESIZE):
+    if name not in (*_CONVOLUTIONS, _RESIZE, _CROSS_ENTROPY):
         return False
     attributes, x = op.attrs(), op.operand_source(0)
+    if name == _CROSS_ENTROPY:
+        logits = op.operand_source(0 if op.name() == name else 1)
+        whole = logits.dtype == paddle.float32 and len(logits.shape) == 4 and attributes["axis"] == 1
+        return whole and attributes["use_softmax"] and not attributes["soft_label"]
     if x.dtype != paddle.float32 or attributes["data_format"] != "NCHW":
         return False
     if name == _RESIZE:
@@ -99,6 +106,8 @@ def _replacements(op: pir.Operation) -> Sequence[pir.Value]:
             return _call(_RESIZED, op, (attributes["out_h"], attributes["out_w"]), positions)
         return _call(_RESIZE_GRADIENT, op, tuple(op.operand_source(0).shape[2:]), positions)
     is_gradient = name.endswith("_grad")
+    if name.startswith(_CROSS_ENTROPY):
+        return _call(_LOSS_GRADIENT if is_gradient else _LOSS, op, attributes["ignore_index"])
     function = _GRADIENTS[tuple(result.initialized() for result in op.results())] if is_gradient else _FORWARD
     return _call(function, op, _options(attributes))
 
@@ -152,7 +161,7 @@ def _operator(function: _Function) -> Callable[..., pir.Value | list[pir.Value]]
         constants: tuple = (),
     ) -> static.MetaTensor | tuple[static.MetaTensor, ...]:
         given = [tensor.shape for tensor in _given(first, second, third)]
-        results = [static.MetaTensor(dtype=first.dtype, shape=list(s)) for s in function.shapes(*given, *constants)]
+        results = [static.MetaTensor(dtype=paddle.float32, shape=list(s)) for s in function.shapes(*given, *constants)]
         return results[0] if len(results) == 1 else tuple(results)
 
     module, name = function.compute.__module__.rpartition(".")[2], function.compute.__name__
