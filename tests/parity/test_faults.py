@@ -154,7 +154,7 @@ FAULTS = [
         "padding_that_cannot_be_built",
         "layers, evaluation",
         "feature_fusion.dwconv._conv",
-        _in_network(lambda network: setattr(network.feature_fusion.dwconv._conv, "_updated_padding", [2, 2])),
+        _in_network(lambda network: network.feature_fusion.dwconv._conv._options.update(padding=[2, 2])),
     ),
     Fault(
         "dropout_rate",
