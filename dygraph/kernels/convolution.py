@@ -114,6 +114,7 @@ class _Convolution:
         grouped = kernel_shape if options.groups == 1 else (options.groups, out // options.groups, *rest)
         self.output_shape = options.output_shape(image_shape, kernel_shape)
         self._shapes = image_shape, grouped, self.output_shape
+        self._layouts = [onednn.any_layout(shape) for shape in self._shapes]
         top, bottom, left, right = options.pads(image_shape[2:], kernel_shape[2:])
         moves = options.stride, [d - 1 for d in options.dilation], (top, left), (bottom, right)
         self._moves = [onednn.sizes(numbers) for numbers in moves]
@@ -129,8 +130,7 @@ class _Convolution:
     def image_gradient(self) -> Primitive:
         """Reads the result's gradient and the kernel, writes the image's gradient."""
         image, kernel, result = self._shapes
-        layouts = [onednn.any_layout(shape) for shape in (image, kernel, result)]
-        described = self._described("backward_data", onednn.DIRECT_CONVOLUTION, *layouts)
+        described = self._described("backward_data", onednn.DIRECT_CONVOLUTION, *self._layouts)
         operands = (
             Operand(onednn.TARGET_GRADIENT, result),
             Operand(onednn.WEIGHTS, kernel),
@@ -142,7 +142,7 @@ class _Convolution:
     def kernel_gradient(self) -> Primitive:
         """Reads the image and the result's gradient, writes the kernel's gradient."""
         image, kernel, result = self._shapes
-        x, w, y = (onednn.any_layout(shape) for shape in (image, kernel, result))
+        x, w, y = self._layouts
         described = self._described("backward_weights", onednn.DIRECT_CONVOLUTION, x, w, None, y)
         operands = (
             Operand(onednn.SOURCE, image),
@@ -153,7 +153,7 @@ class _Convolution:
 
     @cached_property
     def _forward(self) -> onednn.Handle:
-        x, w, y = (onednn.any_layout(shape) for shape in self._shapes)
+        x, w, y = self._layouts
         how = onednn.FORWARD_TRAINING, onednn.DIRECT_CONVOLUTION
         return onednn.description("convolution_forward", *how, x, w, None, y, *self._moves, None)
 

@@ -1,4 +1,4 @@
-"""Convolutions whose bias costs no more than it must.
+"""The convolutions of every network: their bias costs no more than it must, and a step may take another kernel.
 
 Paddle adds the bias as a map of [1, C, 1, 1]. Its CPU kernels know no short way for that shape and reckon the place of
 every element, forward and backward; [C, 1, 1] takes a fourth of the time and gives the same bits.
@@ -16,7 +16,9 @@ from dygraph.kernels.choice import convolve
 
 
 class Conv2D(nn.Conv2D):
-    """``paddle.nn.Conv2D`` with zeros around the image: same parameters, same values, a cheaper bias.
+    """``paddle.nn.Conv2D`` with zeros around the image: same parameters, a cheaper bias.
+
+    Its values are the same, too, but inside :func:`dygraph.kernels.choice.fast_kernels`, where last bits differ.
 
     >>> Conv2D(3, 8, 3, padding=1)(paddle.zeros([2, 3, 65, 33])).shape
     [2, 8, 65, 33]
