@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -57,7 +58,7 @@ def take_kernels(program: static.Program) -> Callable[[pir.Value], pir.Value]:
     Returns:
         gives for a Value of ``program`` as it was the one that took its place: itself, if none did.
     """
-    _begin_inference()
+    begin_inference()
     block = program.global_block()
     resized = {op.operand_source(0).hash() for op in block.ops if op.name() == f"{_RESIZE}_grad"}
     replaced = [op for op in block.ops if _is_slow(op, resized)]  # first: resized images may be new Values later
@@ -71,6 +72,16 @@ def take_kernels(program: static.Program) -> Callable[[pir.Value], pir.Value]:
             block.remove_op(op)
         pir.set_insertion_point_to_block_end(block)
     return lambda value: new.get(value.hash(), value)
+
+
+@contextmanager
+def keeping_cause() -> Iterator[None]:
+    """For the body, which an executor calls: what it raises is kept for :func:`raise_cause`."""
+    try:
+        yield
+    except Exception as error:
+        _failures.append(error)
+        raise
 
 
 def raise_cause(error: SystemError) -> NoReturn:
@@ -125,7 +136,7 @@ def _call(function: _Function, op: pir.Operation, *constants: Any) -> Sequence[p
 
 
 @cache
-def _begin_inference() -> None:
+def begin_inference() -> None:
     """Have Paddle Inference take in the operators it does not know, which it does once in a process.
 
     It aborts the process where it finds one among them whose attributes are pointers, as those written in Python.
@@ -148,11 +159,8 @@ def _operator(function: _Function) -> Callable[..., pir.Value | list[pir.Value]]
     def compute(
         first: Tensor, second: Tensor | None = None, third: Tensor | None = None, constants: tuple = ()
     ) -> Tensor | tuple[Tensor, ...]:
-        try:
+        with keeping_cause():
             return function.compute(*_given(first, second, third), *constants)
-        except Exception as error:
-            _failures.append(error)
-            raise
 
     def describe(
         first: static.MetaTensor,

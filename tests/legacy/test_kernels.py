@@ -92,11 +92,11 @@ def test_value_other_system_errors_stay_what_they_are(monkeypatch):
 _THREADS = """
 import ctypes, pathlib, paddle
 from dygraph.engine.static_mode import static_mode
-from legacy.pdseg.kernels import _begin_inference
+from legacy.pdseg.kernels import begin_inference
 openmp = ctypes.CDLL(str(pathlib.Path(paddle.__file__).parent / "libs" / "libiomp5.so"))
 before = openmp.omp_get_max_threads()
 with static_mode():
-    _begin_inference()
+    begin_inference()
 print(before, openmp.omp_get_max_threads())
 """
 
