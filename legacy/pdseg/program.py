@@ -20,8 +20,7 @@ from dygraph.engine.loss_scaling import LossScaler, ScalerVariables
 from dygraph.engine.optimizer import build_optimizer, trainable_names
 from dygraph.engine.precision import FULL, Precision, forward
 from dygraph.engine.static_mode import building
-from legacy.pdseg.kernels import take_kernels
-from legacy.pdseg.optimizer_operator import join_updates
+from legacy.pdseg.joining import join_operators
 from shared.config.run_config import OptimizerConfig
 
 NetworkBuilder = Callable[[], paddle.nn.Layer]
@@ -112,8 +111,8 @@ def build_train_program(
         )
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
         if fast_kernels:
-            join_updates(main)
-            now = take_kernels(main)
+            now = join_operators(main, [*fetches, *gradients.values()])
+            fetches = [now(fetch) for fetch in fetches]
             gradients = {name: now(gradient) for name, gradient in gradients.items()}
     return TrainProgram(main, startup, fetches, gradients, names)
 

@@ -16,7 +16,6 @@ from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.optimizer import as_float
 from dygraph.engine.precision import FULL, Precision
 from dygraph.engine.static_mode import static_mode
-from legacy.pdseg.kernels import raise_cause
 from legacy.pdseg.program import (
     InferenceProgram,
     LossBuilder,
@@ -26,6 +25,7 @@ from legacy.pdseg.program import (
     build_train_program,
     take_weights_out,
 )
+from legacy.pdseg.python_operator import raise_cause
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
 from shared.weights.matching import match_strict

@@ -14,7 +14,7 @@ from paddle import nn, static
 from dygraph.engine.static_mode import building
 from dygraph.engine.stepper import EagerStepper, set_weights
 from dygraph.kernels.choice import fast_kernels
-from legacy.pdseg.kernels import take_kernels
+from legacy.pdseg.joining import join_operators
 from legacy.pdseg.stepper import StaticStepper
 from scripts.ladder.bits import Both, Comparison, compare, incomparable
 from scripts.ladder.steps import restore_static
@@ -165,7 +165,7 @@ def lower(
         except Exception as raised:  # noqa: BLE001 - whatever it is, it is reported beside the layers before it
             error = first_line(raised)
         if fast:
-            now = take_kernels(main)
+            now = join_operators(main, values.values())
             values = {name: now(value) for name, value in values.items()}
     return Lowered(main, values, error, entered[-1] if entered else OUTPUT)
 

@@ -15,6 +15,7 @@ from dygraph.engine.export import ExportedPredictor, ExportSpec
 from dygraph.kernels import bilinear, convolution
 from dygraph.kernels.choice import lacking
 from legacy.pdseg.export import export_static
+from legacy.pdseg.kernels import kernel_call, resized_images
 from tests.parity import ladder
 from tests.zoo import ZOO
 
@@ -33,17 +34,21 @@ def _step(stepper):
     return ladder.steps(stepper, SHAPE, 1)[0]
 
 
-def test_value_what_pays_is_replaced_with_its_gradient(stepper):
-    ops = stepper.training.main.global_block().ops
-    kept = [op for op in ops if op.name().split(".")[-1].removesuffix("_grad") in REPLACED]
+def test_value_what_pays_is_replaced_with_its_gradient():
+    block = ladder.make_pair(
+        ZOO["DeepLabV3P"].small_spec, SHAPE, fast_kernels=False
+    ).static.training.main.global_block()
+    resized = resized_images(block)
+    calls = {op.id(): kernel_call(op, resized) for op in block.ops}
+    slow = [op for op in block.ops if op.name().removeprefix("pd_op.").removesuffix("_grad") in REPLACED]
+    kept = [op for op in slow if calls[op.id()] is None]
     assert {op.name().removesuffix("_grad") for op in kept} == {"pd_op.conv2d"}
     assert {tuple(op.operand_source(1).shape[2:]) for op in kept} == {(1, 1)}, "a product of matrices"
-    count = Counter(op.name().rpartition("_")[0] for op in ops if op.name().startswith("py_op."))
-    forward = count["py_op.dualseg_convolution_forward"]
-    assert forward > 10
-    assert count["py_op.dualseg_convolution_kernel_slope"] == 1, "the images themselves have no gradient"
-    assert count["py_op.dualseg_convolution_slopes"] == forward - 1
-    assert count["py_op.dualseg_bilinear_forward"] == count["py_op.dualseg_bilinear_slope"] > 0
+    count = Counter(call.compute for call in calls.values() if call is not None)
+    assert count[convolution.forward] > 10
+    assert count[convolution.kernel_gradient] == 1, "the images themselves have no gradient"
+    assert count[convolution.gradients] == count[convolution.forward] - 1
+    assert count[bilinear.forward] == count[bilinear.gradient] > 0
 
 
 def test_value_evaluation_and_exports_keep_paddles_operators(stepper):
@@ -92,7 +97,7 @@ def test_value_other_system_errors_stay_what_they_are(monkeypatch):
 _THREADS = """
 import ctypes, pathlib, paddle
 from dygraph.engine.static_mode import static_mode
-from legacy.pdseg.kernels import begin_inference
+from legacy.pdseg.python_operator import begin_inference
 openmp = ctypes.CDLL(str(pathlib.Path(paddle.__file__).parent / "libs" / "libiomp5.so"))
 before = openmp.omp_get_max_threads()
 with static_mode():

@@ -56,13 +56,17 @@ def make_pair(
     optimizer=RECIPE,
     data_format="NCHW",
     scaler=None,
+    fast_kernels=None,
 ) -> Both:
-    """Build both steppers. ``default_dtype`` must be kept by the caller while static Programs are built lazily."""
+    """Build both steppers, with the fast kernels where they can be had.
+
+    ``default_dtype`` must be kept by the caller while static Programs are built lazily.
+    """
     build = partial(build_model, spec, num_classes=NUM_CLASSES, data_format=data_format)
     make_losses = partial(build_losses, losses, IGNORE)
     seed_everything(SEED, True)
     network = build()
-    how = {"scaler": scaler, "fast_kernels": lacking() is None}
+    how = {"scaler": scaler, "fast_kernels": lacking() is None if fast_kernels is None else fast_kernels}
     static = StaticStepper(build, weights_of(network), paddle.CPUPlace(), make_losses, optimizer, shape, **how)
     return Both(EagerStepper(network, make_losses(), optimizer, **how), static)
 

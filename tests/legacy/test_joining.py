@@ -1,13 +1,15 @@
-"""An optimiser's step as one operator, against the branch of Paddle's own that it takes the place of."""
+"""Joined operators of a Program against those of Paddle whose place they take."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import paddle
 import pytest
 
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.kernels.choice import lacking
-from legacy.pdseg import program
+from legacy.pdseg import joining
 from shared.config.run_config import OptimizerConfig
 from tests.parity import ladder
 from tests.zoo import ZOO
@@ -15,6 +17,7 @@ from tests.zoo import ZOO
 pytestmark = pytest.mark.skipif(lacking() is not None, reason=str(lacking()))
 
 SHAPE = (2, 3, 32, 48)
+LARGE = (2, 3, 128, 192)
 OPTIMIZERS = {
     "momentum": OptimizerConfig("momentum", momentum=0.9, weight_decay=4e-5),
     "nesterov": OptimizerConfig("momentum", momentum=0.8, weight_decay=0.0, use_nesterov=True),
@@ -22,9 +25,11 @@ OPTIMIZERS = {
     "adamw": OptimizerConfig("adamw", beta2=0.95, weight_decay=0.1),
 }
 
+HRNET = (OPTIMIZERS["momentum"], None, "FCN")
 
-def _stepper(optimizer, scaler=None):
-    return ladder.make_pair(ZOO["DeepLabV3P"].small_spec, SHAPE, optimizer=optimizer, scaler=scaler).static
+
+def _stepper(optimizer, scaler=None, network="DeepLabV3P", shape=SHAPE):
+    return ladder.make_pair(ZOO[network].small_spec, shape, optimizer=optimizer, scaler=scaler).static
 
 
 def _branch(stepper):
@@ -33,8 +38,10 @@ def _branch(stepper):
 
 
 def _plain(monkeypatch, *args):
+    """As it is where kernels are taken, and nothing is joined."""
     with monkeypatch.context() as patch:
-        patch.setattr(program, "join_updates", lambda _: None)
+        patch.setattr(joining, "_update_groups", lambda _: [])
+        patch.setattr(joining, "_JOINED", {})
         return _stepper(*args)
 
 
@@ -44,7 +51,7 @@ def test_value_three_steps_have_the_bits_of_paddles_branch(monkeypatch, optimize
     updates = [name for name in _branch(plain) if name in ("pd_op.momentum_", "pd_op.adam_", "pd_op.adamw_")]
     assert len(updates) == len(plain.training.gradients) > 100
     own = _branch(joined)
-    assert [name.startswith("py_op.dualseg_optimizer_") for name in own].count(True) == 1
+    assert [name.startswith(f"py_op.dualseg_{updates[0][6:-1]}_") for name in own].count(True) == 1
     assert not set(updates) & set(own)
     start = joined.state()
     plain.load_state(start)
@@ -52,6 +59,42 @@ def test_value_three_steps_have_the_bits_of_paddles_branch(monkeypatch, optimize
         ladder.steps(one, SHAPE, 3)
     assert len(ladder.differences(start.optimizer, joined.state().optimizer)) == len(start.optimizer)
     assert ladder.state_differences(joined.state(), plain.state()) == []
+
+
+def test_value_a_network_is_a_few_joined_operators(monkeypatch):
+    joined, plain = (
+        Counter(_kind(op) for op in one.training.main.global_block().ops)
+        for one in (_stepper(*HRNET), _plain(monkeypatch, *HRNET))
+    )
+    assert plain["batch_norm_"] == plain["batch_norm_grad"] > 50
+    assert sum(joined[name] for name in joined if name.startswith("conv2d_batch_norm")) > 0.9 * plain["batch_norm_"]
+    assert sum(joined[name] for name in joined if name.endswith("slope_conv2d_slope")) > 30
+    assert not {"batch_norm_", "batch_norm_grad", "relu", "relu_grad", "add_n"} & set(joined)
+    # the lists of what is summed went with the sums
+    assert joined["combine"] == plain["combine"] - plain["add_n"]
+
+
+def _kind(op):
+    """``batch_norm_`` or, of ``py_op.dualseg_conv2d_relu_7``, ``conv2d_relu``."""
+    name = op.name()
+    return name.partition("dualseg_")[2].rpartition("_")[0] if name.startswith("py_op.") else name.partition(".")[2]
+
+
+def test_value_steps_take_no_more_memory(monkeypatch):
+    """A sum's gradients need its shape alone, and a ReLU writes over what it reads; a fifth more otherwise."""
+    plain, joined = (_peak(stepper) for stepper in (_plain(monkeypatch, *HRNET, LARGE), _stepper(*HRNET, LARGE)))
+    assert joined <= 1.1 * plain
+
+
+def _peak(stepper):
+    """Bytes allocated at once by a step, the least of three."""
+    core, peaks = paddle.base.core, []
+    for _ in range(4):
+        core.host_memory_stat_reset_peak_value("Allocated", 0)
+        before = core.host_memory_stat_current_value("Allocated", 0)
+        ladder.steps(stepper, LARGE, 1)
+        peaks.append(core.host_memory_stat_peak_value("Allocated", 0) - before)
+    return min(peaks[1:])
 
 
 def test_value_a_step_that_overflows_is_skipped():
