@@ -18,6 +18,8 @@ from typing import Any
 
 from scripts.bench import peers
 
+REST_SECONDS = 0.3  # OpenMP's threads go on spinning 0.2 s after their work, on the cores of whose turn is next
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -76,6 +78,7 @@ class _Process:
         self.ready_seconds = time.perf_counter() - started
 
     def play(self) -> dict[str, Any]:
+        time.sleep(REST_SECONDS)
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
         return self._answer()
