@@ -21,6 +21,7 @@ WAYS = {
     "Paddle Inference": "exported",
     "ONNX Runtime": "onnxruntime",
     "OpenVINO": "openvino",
+    "OpenVINO, bfloat16": "openvino-bf16",
 }
 PEER, TORCH = "PaddleSeg predict", "mmsegmentation NCHW"
 
