@@ -123,8 +123,8 @@ def add_backend_flag(parser: argparse.ArgumentParser) -> None:
         "--backend",
         choices=("paddle", "onnxruntime", "openvino", "openvino-bf16"),
         default="paddle",
-        help="paddle, or on a CPU the faster onnxruntime (extra onnx) or openvino (extra openvino); on a processor with "
-        "AMX openvino-bf16 is two or three times as fast again, and one pixel in a hundred may change its class",
+        help="paddle, or on a CPU the faster onnxruntime (extra onnx) or openvino (extra openvino); on a processor "
+        "with AMX openvino-bf16 is two or three times as fast again, and one pixel in a hundred may change its class",
     )
 
 

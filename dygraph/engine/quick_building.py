@@ -13,6 +13,8 @@ from types import FrameType
 import paddle
 from paddle.nn.layer import layers
 
+from dygraph.engine.quick_backward import quick_backward
+
 MOST_FRAMES = 4
 _PADDLE = str(Path(paddle.__file__).parent)
 _extract_stack = traceback.extract_stack
@@ -25,7 +27,8 @@ def quick_building() -> Iterator[None]:
     - Paddle's error messages quote the innermost lines that are not Paddle's own, instead of the whole stack with
       every source file looked for on the disk;
     - the names for automatic parallelism are not noted, whose time grows with the square of the number of operators;
-    - no garbage is collected: everything that is made is kept.
+    - no garbage is collected: everything that is made is kept;
+    - gradients are appended as :mod:`dygraph.engine.quick_backward` says.
     """
     collecting, name_struct = gc.isenabled(), getattr(layers, "name_struct", None)
     gc.disable()
@@ -33,7 +36,8 @@ def quick_building() -> Iterator[None]:
     if name_struct is not None:
         layers.name_struct = nullcontext
     try:
-        yield
+        with quick_backward():
+            yield
     finally:
         if name_struct is not None:
             layers.name_struct = name_struct

@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn, static
+from paddle.autograd import ir_backward
 from paddle.nn.layer import layers
 
 from dygraph.engine import static_mode
@@ -53,6 +54,30 @@ def test_value_program_is_the_one_built_without_it(monkeypatch):
     assert len(quick) > 8
 
 
+@pytest.mark.parametrize("with_branch", [False, True])
+def test_value_lists_of_operators_are_those_of_paddle(monkeypatch, with_branch):
+    """Where one operator's gradient is several, and where a branch has a block of its own."""
+
+    def lowered():
+        with building() as (main, _):
+            x = static.data("x", [4, 6], "float32")
+            x.stop_gradient = False
+            first, second = paddle.split(x, 2, axis=1)
+            joined = paddle.concat([first * second, second], axis=1)
+            chosen = joined * joined
+            if with_branch:
+                chosen = static.nn.cond(chosen.sum() > 0, lambda: chosen * joined, lambda: joined + 1.0)
+            ir_backward.grad(chosen.mean(), [x])
+        branches = [op for op in main.global_block().ops if op.name() == "pd_op.if"]
+        inner = [[op.name() for op in block.ops] for branch in branches for block in branch.blocks()]
+        return operators(main), inner
+
+    quick = lowered()
+    monkeypatch.setattr(static_mode, "quick_building", nullcontext)
+    assert quick == lowered()
+    assert len(quick[1]) == (4 if with_branch else 0)
+
+
 def test_error_of_a_run_quotes_the_line_of_the_network_and_none_of_paddle():
     main, y = built()
     with static_mode.static_mode(), static.scope_guard(static.Scope()):
@@ -78,4 +103,4 @@ def test_settings_come_back_afterwards_and_after_an_error():
 
 
 def settings() -> tuple:
-    return gc.isenabled(), layers.name_struct, traceback.extract_stack
+    return gc.isenabled(), layers.name_struct, traceback.extract_stack, ir_backward.append_backward_ops
