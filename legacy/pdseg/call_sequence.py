@@ -81,6 +81,7 @@ def _spared(calls: Sequence[Call], operands: Iterable[pir.Value], kept: set[int]
 def _steps(
     calls: Sequence[Call], given: list[list], numbers: dict[int, int], outputs: set[int], spared: set[int]
 ) -> list[_Step]:
+    """From the last to the first, so that what is needed after each is known; ``spared`` memory is not written to."""
     steps: list[_Step] = []
     needed = set(outputs)
     for call, operands in zip(reversed(calls), reversed(given)):
@@ -89,11 +90,17 @@ def _steps(
         results = [number if number in needed else None for number in own]
         done = sorted(read - needed)
         needed |= read
-        compute = call.compute
-        if call.overwriting is not None and numbers[operands[call.overwritten].hash()] in set(done) - spared:
-            compute = call.overwriting
+        free = {number for number in done if number not in spared}
+        compute = call.overwriting if _can_overwrite(call, operands, numbers, free) else call.compute
         steps.append(_Step(compute, [_numbered(one, numbers) for one in operands], call.constants, results, done))
     return steps[::-1]
+
+
+def _can_overwrite(call: Call, operands: list, numbers: dict[int, int], free: set[int]) -> bool:
+    if call.overwriting is None:
+        return False
+    operand, result = operands[call.overwritten], call.results()[0]
+    return numbers[operand.hash()] in free and (operand.shape, operand.dtype) == (result.shape, result.dtype)
 
 
 def _function(steps: Sequence[_Step], count: int, outputs: Sequence[int]) -> Callable[..., list[Tensor]]:

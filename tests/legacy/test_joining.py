@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import paddle
 import pytest
+from paddle import nn, static
 
 from dygraph.engine.loss_scaling import LossScaler
+from dygraph.engine.static_mode import building, static_mode
 from dygraph.kernels.choice import lacking
 from legacy.pdseg import joining
+from legacy.pdseg.joining import join_operators
 from shared.config.run_config import OptimizerConfig
 from tests.parity import ladder
 from tests.zoo import ZOO
@@ -95,6 +99,28 @@ def _peak(stepper):
         ladder.steps(stepper, LARGE, 1)
         peaks.append(core.host_memory_stat_peak_value("Allocated", 0) - before)
     return min(peaks[1:])
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_value_a_sum_with_a_bias_and_a_sum_that_is_read_again(backwards):
+    """What may be overwritten, and what may not: another size, something still to be read, something asked for."""
+    rng = np.random.default_rng(0)
+    given = {"x": rng.standard_normal((2, 4, 5, 6)), "bias": rng.standard_normal((4, 1, 1))}
+    feed = {name: value.astype(np.float32) for name, value in given.items()}
+    with building() as (main, _):
+        x, bias = (static.data(name, value.shape, "float32") for name, value in feed.items())
+        low = nn.functional.relu(bias)
+        total = paddle.add(*((low, nn.functional.relu(x)) if backwards else (nn.functional.relu(x), low)))
+        twice = nn.functional.relu(total)
+        asked = [total, paddle.add(twice, total), paddle.add(twice, twice), twice, paddle.abs(x)]
+        now = join_operators(main, asked)
+        assert [op.name().startswith("py_op.") for op in main.global_block().ops].count(True) == 1
+        asked = [now(value) for value in asked]
+    with static_mode(), static.scope_guard(static.Scope()):
+        found = static.Executor(paddle.CPUPlace()).run(main, feed=feed, fetch_list=asked)
+    total = np.maximum(feed["x"], 0) + np.maximum(feed["bias"], 0)
+    for value, expected in zip(found, (total, 2 * total, 2 * total, total, np.abs(feed["x"]))):
+        assert np.array_equal(value, expected)
 
 
 def test_value_a_step_that_overflows_is_skipped():
