@@ -39,7 +39,7 @@ def write_sequence(calls: Sequence[Call], kept: set[int]) -> dict[int, pir.Value
     operands = {value.hash(): value for value in _flat(given) if value.hash() not in made}
     outputs = {result.hash(): result for result in _needed_after(calls, kept)}
     numbers = {key: number for number, key in enumerate([*operands, *made])}
-    spared = {numbers[key] for key in {*outputs, *_spared(calls, operands.values(), kept)}}
+    spared = {numbers[key] for key in _spared(calls, operands.values(), kept)}
     steps = _steps(calls, given, numbers, {numbers[key] for key in outputs}, spared)
     name = "_".join(dict.fromkeys(call.name for call in calls))
     pir.set_insertion_point(calls[-1].op)

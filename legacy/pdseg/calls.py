@@ -70,9 +70,10 @@ def paddle_call(op: pir.Operation, in_place: Mapping[int, int] | None = None, ab
     constants += [attributes[name] for name in op.get_attr_names()]
     name = op.name().removeprefix(_PREFIX)
     compute = getattr(paddle._C_ops, name.removesuffix("_") if in_place else name)
-    overwritten = _OVERWRITTEN.get(name)
-    overwriting = None if overwritten is None else getattr(paddle._C_ops, f"{name}_")
-    return Call(op, compute, places, constants, in_place or {}, False, overwriting, overwritten or 0)
+    how = {}
+    if name in _OVERWRITTEN:
+        how = {"overwriting": getattr(paddle._C_ops, f"{name}_"), "overwritten": _OVERWRITTEN[name]}
+    return Call(op, compute, places, constants, in_place or {}, **how)
 
 
 def _tensors(value: pir.Value) -> pir.Value | list[pir.Value]:

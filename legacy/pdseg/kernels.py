@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import paddle
@@ -29,24 +30,25 @@ def resized_images(block: pir.Block) -> set[int]:
 
 def kernel_call(op: pir.Operation, resized: set[int]) -> Call | None:
     """``op`` by a kernel that is faster, or None; ``resized`` as :func:`resized_images` gives it."""
-    if not _is_slow(op, resized):
-        return None
+    return Call(op, *_kernel(op), is_kernel=True) if _is_slow(op, resized) else None
+
+
+def _kernel(op: pir.Operation) -> tuple[Callable[..., Any], Sequence[int], Sequence[Any]]:
+    """The function, which operands it takes, and its constants."""
     attributes, name = op.attrs(), op.name()
     is_gradient = name.endswith("_grad")
     if name.startswith(_RESIZE):
         positions = Positions(attributes["align_corners"], attributes["align_mode"] == 0)
         if is_gradient:
-            return Call(op, bilinear.gradient, (4,), (tuple(op.operand_source(0).shape[2:]), positions), is_kernel=True)
-        size_hw = (attributes["out_h"], attributes["out_w"])
-        return Call(op, bilinear.forward, (0,), (size_hw, positions), is_kernel=True)
+            return bilinear.gradient, (4,), (tuple(op.operand_source(0).shape[2:]), positions)
+        return bilinear.forward, (0,), ((attributes["out_h"], attributes["out_w"]), positions)
     if name.startswith(_CROSS_ENTROPY):
         compute, places = (cross_entropy.gradient, (0, 1, 2)) if is_gradient else (cross_entropy.forward, (0, 1))
-        return Call(op, compute, places, (attributes["ignore_index"],), is_kernel=True)
-    options = (_options(attributes),)
+        return compute, places, (attributes["ignore_index"],)
     if is_gradient:
         compute = _GRADIENTS[tuple(result.initialized() for result in op.results())]
-        return Call(op, compute, (0, 1, 2), options, is_kernel=True)
-    return Call(op, convolution.forward, (0, 1), options, is_kernel=True)
+        return compute, (0, 1, 2), (_options(attributes),)
+    return convolution.forward, (0, 1), (_options(attributes),)
 
 
 def _is_slow(op: pir.Operation, resized: set[int]) -> bool:

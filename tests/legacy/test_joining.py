@@ -97,6 +97,28 @@ def test_value_the_gradient_of_a_sum_reads_neither_of_the_two():
     assert any("add_slope" in _kind(op) for op in main.global_block().ops)
 
 
+def test_value_a_relu_writes_over_what_it_reads(monkeypatch):
+    """As Paddle has it in a Program; its gradient too, where nothing else reads the gradient it is given."""
+    called = Counter()
+
+    def counting(name):
+        plain = getattr(paddle._C_ops, name)
+
+        def call(*given):
+            called[name] += paddle.in_dynamic_mode()
+            return plain(*given)
+
+        return call
+
+    for name in ("relu", "relu_", "relu_grad", "relu_grad_"):
+        monkeypatch.setattr(paddle._C_ops, name, counting(name))
+    stepper = _stepper(*HRNET)
+    ladder.steps(stepper, SHAPE, 1)
+    assert called["relu_"] > 50
+    assert called["relu"] == 0
+    assert called["relu_grad_"] > 9 * called["relu_grad"]
+
+
 @pytest.mark.parametrize("backwards", [False, True])
 def test_value_a_sum_with_a_bias_and_a_sum_that_is_read_again(backwards):
     """What may be overwritten, and what may not: another size, something still to be read, something asked for."""
