@@ -1,4 +1,4 @@
-"""Whether a training run computes its steps by ``dygraph.kernels``, for both modes alike."""
+"""Whether a run computes by ``dygraph.kernels``, for both modes alike."""
 
 from __future__ import annotations
 

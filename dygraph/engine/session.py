@@ -13,7 +13,7 @@ from dygraph.engine.device import choose_place, seed_everything
 from dygraph.engine.dry_forward import head_problems
 from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import describe_precision, make_scaler
-from dygraph.engine.precision import effective_precision
+from dygraph.engine.precision import FULL, effective_precision
 from dygraph.engine.ranks import connect_ranks, require_fitting_backend
 from dygraph.engine.stepper import EagerPredictor, EagerStepper, set_weights
 from dygraph.layers.sync_batch_norm import synchronise_batch_norm
@@ -89,5 +89,5 @@ def launched_world(place: paddle.CPUPlace | paddle.CUDAPlace) -> int:
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> EagerPredictor:
     """A predictor with the weights of a file or checkpoint."""
     require_one_process()
-    choose_place(use_gpu)
-    return EagerPredictor(trained_network(run, weights))
+    fast_kernels = uses_fast_kernels(run, choose_place(use_gpu), FULL)
+    return EagerPredictor(trained_network(run, weights), fast_kernels)

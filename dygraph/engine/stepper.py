@@ -23,15 +23,17 @@ class EagerPredictor:
 
     Args:
         network: an ``nn.Layer`` whose forward gives a list of logits ``[N, K, H, W]``, the main ones first.
+        fast_kernels: whether ``dygraph.kernels`` compute where they are faster.
     """
 
-    def __init__(self, network: paddle.nn.Layer) -> None:
+    def __init__(self, network: paddle.nn.Layer, fast_kernels: bool = False) -> None:
         self.network = network
+        self.fast_kernels = fast_kernels
         self.dtype = str(np.dtype(network.parameters()[0].numpy().dtype))
 
     def _main_logits(self, images: np.ndarray) -> paddle.Tensor:
         self.network.eval()
-        with paddle.no_grad():
+        with paddle.no_grad(), fast_kernels(self.fast_kernels):
             return self.network(paddle.to_tensor(images.astype(self.dtype, copy=False)))[0]
 
     def logits(self, images: np.ndarray) -> np.ndarray:
@@ -47,13 +49,12 @@ class EagerStepper(EagerPredictor):
     """A network in training, one eager step at a time.
 
     Args:
-        network: as for :class:`EagerPredictor`.
+        network, fast_kernels: as for :class:`EagerPredictor`.
         losses: modules from ``dygraph.build.build_losses``.
         optimizer: the optimiser's settings; the learning rate arrives with each step.
         precision: the types of the forward pass.
         scaler: scales the loss and skips steps that overflow; None does neither.
         exchange: with the other ranks, if there are any.
-        fast_kernels: whether ``dygraph.kernels`` compute steps where they are faster.
     """
 
     def __init__(
@@ -66,8 +67,7 @@ class EagerStepper(EagerPredictor):
         exchange: Exchange | None = None,
         fast_kernels: bool = False,
     ) -> None:
-        super().__init__(network)
-        self.fast_kernels = fast_kernels
+        super().__init__(network, fast_kernels)
         self.losses = losses
         self.exchange = exchange or Exchange()
         self.optimizer_config = optimizer

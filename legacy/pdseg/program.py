@@ -161,7 +161,7 @@ def _averaged(exchange: Exchange, losses: list) -> list:
     return losses if exchange.world == 1 else paddle.unstack(exchange.mean(paddle.stack(losses)))
 
 
-def build_inference_program(build_network: NetworkBuilder, dtype: str) -> InferenceProgram:
+def build_inference_program(build_network: NetworkBuilder, dtype: str, fast_kernels: bool = False) -> InferenceProgram:
     """The evaluation forward pass for batches of any size."""
     with building() as (main, startup):
         network = build_network()
@@ -170,6 +170,9 @@ def build_inference_program(build_network: NetworkBuilder, dtype: str) -> Infere
         logits = network(image)[0]
         class_ids = paddle.argmax(logits, axis=1, dtype="int32")
         names = ProgramNames(model=_model_names(network), optimizer={}, learning_rate=None)
+        if fast_kernels:
+            now = join_operators(main, [logits, class_ids])
+            logits, class_ids = now(logits), now(class_ids)
     return InferenceProgram(main, startup, image, logits, class_ids, names)
 
 

@@ -13,7 +13,7 @@ from dygraph.engine.device import choose_place
 from dygraph.engine.dry_forward import head_problems
 from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import describe_precision, make_scaler
-from dygraph.engine.precision import effective_precision
+from dygraph.engine.precision import FULL, effective_precision
 from dygraph.engine.ranks import connect_ranks
 from dygraph.engine.session import VERSIONS, initial_network, launched_world, require_one_process, trained_network
 from dygraph.layers.sync_batch_norm import synchronise_batch_norm
@@ -73,4 +73,5 @@ def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> Static
     """A predictor with the weights of a file or checkpoint."""
     require_one_process()
     place = choose_place(use_gpu)
-    return StaticPredictor(network_builder(run), weights_of(trained_network(run, weights)), place)
+    fast_kernels = uses_fast_kernels(run, place, FULL)
+    return StaticPredictor(network_builder(run), weights_of(trained_network(run, weights)), place, fast_kernels)

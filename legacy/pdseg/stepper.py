@@ -42,12 +42,18 @@ class StaticPredictor:
         build_network: builds the ``nn.Layer``; called once per Program, under its guard.
         weights: every tensor of the network's ``state_dict()`` by structured name.
         place: where the Programs run.
+        fast_kernels: whether ``dygraph.kernels`` compute where they are faster.
     """
 
     def __init__(
-        self, build_network: NetworkBuilder, weights: Mapping[str, np.ndarray], place: paddle.CPUPlace
+        self,
+        build_network: NetworkBuilder,
+        weights: Mapping[str, np.ndarray],
+        place: paddle.CPUPlace,
+        fast_kernels: bool = False,
     ) -> None:
         self.build_network = build_network
+        self.fast_kernels = fast_kernels
         self.initial = dict(weights)
         self.dtype = str(next(iter(self.initial.values())).dtype)
         self.place = place
@@ -62,7 +68,7 @@ class StaticPredictor:
     @cached_property
     def inference(self) -> InferenceProgram:
         """The inference Program, its weights in the Scope."""
-        program = build_inference_program(self.build_network, self.dtype)
+        program = build_inference_program(self.build_network, self.dtype, self.fast_kernels)
         if not self._in_scope(program.names.model.values()):
             self._create(program)
         return program
@@ -125,7 +131,7 @@ class StaticStepper(StaticPredictor):
     """A network in training, one run of its training Program at a time.
 
     Args:
-        build_network, weights, place: as for :class:`StaticPredictor`.
+        build_network, weights, place, fast_kernels: as for :class:`StaticPredictor`.
         build_losses: builds the loss modules, under the Program's guard.
         optimizer: the optimiser's settings; the learning rate arrives with each step.
         image_shape: ``[N, 3, H, W]`` of the training batches.
@@ -134,7 +140,6 @@ class StaticStepper(StaticPredictor):
         exchange: with the other ranks, if there are any.
         build_training: builds the network of training Programs, where that is another one (batch norm synchronised);
             its tensors have the names and shapes of ``build_network``'s.
-        fast_kernels: whether ``dygraph.kernels`` compute steps where they are faster.
     """
 
     def __init__(
@@ -151,7 +156,7 @@ class StaticStepper(StaticPredictor):
         build_training: NetworkBuilder | None = None,
         fast_kernels: bool = False,
     ) -> None:
-        super().__init__(build_network, weights, place)
+        super().__init__(build_network, weights, place, fast_kernels)
         self.build_losses = build_losses
         self.build_training = build_training or build_network
         self.exchange = exchange or Exchange()
@@ -159,7 +164,6 @@ class StaticStepper(StaticPredictor):
         self.optimizer_config = optimizer
         self.precision = precision
         self.scaler = scaler
-        self.fast_kernels = fast_kernels
         self._programs: dict[tuple[int, ...], TrainProgram] = {}
         self.training = self._program(tuple(image_shape))
         self._create(self.training)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dygraph.engine.export import ExportedPredictor, ExportSpec, export_eager
+from dygraph.engine.stepper import EagerPredictor
 from legacy.pdseg.export import export_static
 from scripts.ladder.bits import Both, Comparison, compare
 from scripts.ladder.steps import Feed, compare_results, compare_states, step, step_alone
@@ -123,17 +124,20 @@ def compare_checkpoints(pair: Both, feeds: Both[Feed]) -> list[Comparison]:
 def compare_exports(pair: Both, images: Both[np.ndarray], output_ops: Sequence[str] = OUTPUT_OPS) -> list[Comparison]:
     """Logits and class ids of both exports under Paddle Inference, beside each other and beside the eager network's.
 
+    The network computes by Paddle's own kernels here, as an export does.
+
     Args:
         pair: the predictors.
         images: ``[N, 3, H, W]`` for each.
         output_ops: what is exported.
     """
     found = []
+    network = EagerPredictor(pair.eager.network)
     for output_op in output_ops:
         outputs = Both(*(_exported(pair, mode, output_op, getattr(images, mode)) for mode in ("eager", "static")))
         what = "class ids" if output_op == "argmax" else "logits"
         found.append(compare(f"exported {what}", *outputs))
-        own = pair.eager.class_ids(images.eager) if output_op == "argmax" else pair.eager.logits(images.eager)
+        own = network.class_ids(images.eager) if output_op == "argmax" else network.logits(images.eager)
         found.append(compare(f"exported {what} and the network's own", own, outputs.eager))
     return found
 

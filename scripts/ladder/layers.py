@@ -80,7 +80,7 @@ def compare_layers(
         most_bytes: of outputs held at once, for each mode.
     """
     before = Both(pair.eager.state(), pair.static.state())
-    fast = training and pair.static.fast_kernels
+    fast = pair.static.fast_kernels
     lowered = lower(pair.static.build_network, images.static.shape, training, pair.static.dtype, fast)
     found: dict[str, Comparison] = {}
     order: list[str] = []
@@ -125,7 +125,7 @@ def _eager_outputs(
     network = stepper.network
     network.train() if training else network.eval()
     stepper.reseed(seed)
-    with hooked(network, keep), paddle.no_grad(), fast_kernels(training and stepper.fast_kernels):
+    with hooked(network, keep), paddle.no_grad(), fast_kernels(stepper.fast_kernels):
         for name, output in _flat(OUTPUT, network(paddle.to_tensor(images.astype(stepper.dtype, copy=False)))):
             keep(name, output)
     return order, kept

@@ -12,10 +12,12 @@ import paddle
 import pytest
 
 from dygraph.engine.export import ExportedPredictor, ExportSpec
+from dygraph.engine.stepper import EagerPredictor, set_weights
 from dygraph.kernels import bilinear, convolution
 from dygraph.kernels.choice import lacking
 from legacy.pdseg.export import export_static
 from legacy.pdseg.kernels import kernel_call, resized_images
+from legacy.pdseg.stepper import StaticPredictor
 from tests.parity import ladder
 from tests.zoo import ZOO
 
@@ -51,10 +53,22 @@ def test_value_what_pays_is_replaced_with_its_gradient():
     assert count[bilinear.forward] == count[bilinear.gradient] > 0
 
 
-def test_value_evaluation_and_exports_keep_paddles_operators(stepper):
-    names = {op.name() for op in stepper.inference.main.global_block().ops}
-    assert {"pd_op.conv2d", "pd_op.bilinear_interp"} < names
-    assert not any(name.startswith("py_op.") for name in names)
+def test_value_in_predictions_they_are_convolutions_of_any_size(stepper):
+    ops = stepper.inference.main.global_block().ops
+    convolutions = [op for op in ops if op.name() == "pd_op.conv2d"]
+    assert {tuple(op.operand_source(1).shape[2:]) for op in convolutions} == {(1, 1)}, "a product of matrices"
+    assert sum(op.name().startswith("py_op.dualseg_conv2d") for op in ops) > 10
+    assert "pd_op.bilinear_interp" in {op.name() for op in ops}, "no gradient is asked for"
+    eager = EagerPredictor(_eager_network(stepper), fast_kernels=True)
+    for seed, size_hw in enumerate([(32, 48), (49, 33), (32, 48)]):
+        images, _ = ladder.images_and_labels((1, 3, *size_hw), seed=seed)
+        np.testing.assert_array_equal(stepper.logits(images), eager.logits(images))
+
+
+def _eager_network(stepper):
+    network = stepper.build_network()
+    set_weights(network, stepper.state().model, "the stepper")
+    return network
 
 
 def test_value_paddle_inference_starts_beside_such_programs(stepper, tmp_path):
@@ -63,7 +77,8 @@ def test_value_paddle_inference_starts_beside_such_programs(stepper, tmp_path):
     spec = ExportSpec(tmp_path, "none")
     export_static(stepper, spec)
     images = ladder.images_and_labels(SHAPE)[0]
-    np.testing.assert_array_equal(ExportedPredictor(spec).run(images), stepper.logits(images))
+    plain = StaticPredictor(stepper.build_network, stepper.state().model, paddle.CPUPlace())  # as exports compute
+    np.testing.assert_array_equal(ExportedPredictor(spec).run(images), plain.logits(images))
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ def test_value_batches_of_another_size_train_the_same_weights():
 
 def test_value_a_predictor_takes_any_size():
     pair = ladder.make_pair(SPEC, SHAPE)
-    predictor = StaticPredictor(pair.static.build_network, pair.static.initial, paddle.CPUPlace())
+    predictor = StaticPredictor(
+        pair.static.build_network, pair.static.initial, paddle.CPUPlace(), pair.static.fast_kernels
+    )
     for shape in ((1, 3, 32, 32), (2, 3, 50, 70)):
         images, _ = ladder.images_and_labels(shape)
         logits = predictor.logits(images)

@@ -1,4 +1,4 @@
-"""Steps by ``dygraph.kernels``. Other bits than those of Paddle's kernels, so that float64 is the judge of both.
+"""Steps and predictions by ``dygraph.kernels``: other bits than those of Paddle's kernels, so that float64 judges both.
 
 That the two modes have equal bits with them is what ``test_every_network.py`` shows.
 """
@@ -10,13 +10,17 @@ from dataclasses import replace
 import numpy as np
 import paddle
 import pytest
+from safetensors.numpy import save_file
 
 from dygraph.build import build_losses, build_model
+from dygraph.engine import session as eager_session
 from dygraph.engine.cpu_kernels import uses_fast_kernels
 from dygraph.engine.device import seed_everything
 from dygraph.engine.precision import FULL, Precision
+from dygraph.engine.session import initial_network
 from dygraph.engine.stepper import EagerStepper
 from dygraph.kernels.choice import lacking
+from legacy.pdseg import session as static_session
 from shared.engine.stepper import StepperState
 from shared.errors import ConfigError
 from shared.registry import MODELS
@@ -76,6 +80,19 @@ def _is_as_near(name, seed):
     return near_loss and wrong[1] <= 3 * wrong[0] + 3e-4 * _distance(start, expected)
 
 
+@needs_kernels
+@pytest.mark.parametrize("name", NETWORKS)
+def test_value_a_prediction_is_as_near_to_float64_as_with_paddles_kernels(name):
+    plain, fast, exact = _stepper(name, 11), _stepper(name, 11, fast_kernels=True), _stepper(name, 11, "float64")
+    start = plain.state().model
+    for other in (fast, exact):
+        other.load_state(StepperState(start, {}))
+    images, _ = ladder.images_and_labels((1, 3, 33, 49), "float64")
+    expected = exact.logits(images)
+    wrong = [np.linalg.norm(one.logits(images) - expected) for one in (plain, fast)]
+    assert 0 < wrong[1] <= 3 * wrong[0] + 1e-7 * np.linalg.norm(expected)
+
+
 def _distance(one, other):
     return np.sqrt(sum(np.sum((one[key].astype(np.float64) - other[key]) ** 2) for key in other))
 
@@ -111,3 +128,17 @@ def test_error_a_paddle_that_lacks_something(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("onednn", "expected"), [(None, True), (True, True), (False, False)])
 def test_value_a_float32_run_on_a_cpu_has_what_it_asks_for(tmp_path, onednn, expected):
     assert uses_fast_kernels(_asking(tmp_path, onednn), paddle.CPUPlace(), FULL) is expected
+
+
+@needs_kernels
+@pytest.mark.parametrize("mode", [eager_session, static_session])
+@pytest.mark.parametrize(("onednn", "expected"), [(None, True), (False, False)])
+def test_value_val_and_predict_compute_as_the_evaluations_of_a_training_run(tmp_path, mode, onednn, expected):
+    run = _asking(tmp_path, onednn)
+    weights = tmp_path / "model.safetensors"
+    save_file({name: value.numpy() for name, value in initial_network(run, 0).state_dict().items()}, weights)
+    predictor = mode.make_predictor(run, str(weights), False)
+    stepper = mode.training_mode(run, False).make_stepper(run, 0, SHAPE)
+    assert predictor.fast_kernels is stepper.fast_kernels is expected
+    images, _ = ladder.images_and_labels(SHAPE)
+    np.testing.assert_array_equal(predictor.logits(images), stepper.logits(images))
