@@ -1,4 +1,4 @@
-"""One image to class ids: every way this toolkit predicts, against PaddleSeg's predict and mmsegmentation.
+"""Images to class ids, one by one: every way this toolkit predicts, against PaddleSeg's predict and mmsegmentation.
 
 python scripts/bench/infer.py
 python scripts/bench/infer.py --shape 1 3 512 1024 --networks FCN-HRNet-W18
@@ -28,13 +28,14 @@ PEER, TORCH = "PaddleSeg predict", "mmsegmentation NCHW"
 
 def main() -> None:
     """Measure and report."""
-    parser = report.parser("Prediction of one image against PaddleSeg and mmsegmentation.", rounds=9)
+    parser = report.parser("Prediction against PaddleSeg and mmsegmentation.", rounds=9)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS, help="(both)")
     parser.add_argument("--shape", type=int, nargs=4, default=[1, 3, 256, 512], metavar="N", help="(1 3 256 512)")
+    parser.add_argument("--images", type=report.positive, default=5, metavar="N", help="in a row (%(default)s)")
     arguments = parser.parse_args()
     rows, numbers = [], {}
     for network in arguments.networks:
-        work = {"network": network, "shape": arguments.shape}
+        work = {"network": network, "shape": arguments.shape, "in_a_row": arguments.images}
         records = hold(
             [
                 Contender(PEER, "paddleseg", "predict", work),
@@ -54,7 +55,7 @@ def main() -> None:
                 "peak_mib": record.rounds[-1]["peak_mib"],
             }
     head = ("network", "way", "ms an image", f"times {PEER}", f"times {TORCH}")
-    numbers["shape"] = arguments.shape
+    numbers |= {"shape": arguments.shape, "images": arguments.images}
     sides = ("ours", "paddleseg", "paddleseg-3.3.1", "mmseg")
     report.finish("infer", arguments.json, sides, numbers, report.table(head, rows))
 

@@ -21,12 +21,13 @@ RESULTS = peers.HOME / "results"
 def parser(description: str, rounds: int) -> argparse.ArgumentParser:
     """The command line every benchmark has."""
     made = argparse.ArgumentParser(description=description)
-    made.add_argument("--rounds", type=_positive, default=rounds, metavar="N", help="rounds (default: %(default)s)")
+    made.add_argument("--rounds", type=positive, default=rounds, metavar="N", help="rounds (default: %(default)s)")
     made.add_argument("--json", type=Path, metavar="FILE", help="where the numbers go (.bench/results/<name>.json)")
     return made
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An option's whole number of 1 or more."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number of 1 or more")
     return int(text)

@@ -13,6 +13,7 @@ from scripts.bench.contest import Contender, hold, ratio
 
 SIDE = """
 import sys
+import time
 sys.path.insert(0, {sides!r})
 from loop import serve
 
@@ -27,10 +28,17 @@ def play(label, log):
 def clocked():
     return lambda: None
 
+def three_seconds():
+    now = [0.0]
+    time.perf_counter = lambda: now[0]
+    def turn():
+        now[0] += 3.0
+    return turn
+
 def die():
     raise SystemExit("the reason")
 
-serve({{"play": play, "clocked": clocked, "die": die}})
+serve({{"play": play, "clocked": clocked, "three_seconds": three_seconds, "die": die}})
 """
 
 
@@ -57,6 +65,16 @@ def test_value_a_side_without_a_clock_is_measured(side):
     assert all(0 <= seconds < 1 for seconds in record.values())
 
 
+def test_value_rounds_in_a_row_count_as_one_of_their_mean(side):
+    log = side / "log"
+    contenders = [
+        Contender("seconds", "x", "three_seconds", {"in_a_row": 4}),
+        Contender("turns", "x", "play", {"label": "b", "log": str(log), "in_a_row": 4}),
+    ]
+    assert hold(contenders, 2, warm_up=0)["seconds"].values() == [3.0, 3.0]
+    assert log.read_text() == "bbbb" * 2
+
+
 def test_error_a_side_that_dies_is_named_with_its_words(side):
     with pytest.raises(SystemExit, match=r"(?s)error: mine ended with exit code 1:.*the reason"):
         hold([Contender("mine", "x", "die")], 1)
@@ -76,7 +94,7 @@ def test_error_rounds():
     with pytest.raises(SystemExit):
         report.parser("x", 3).parse_args(["--rounds", "0"])
     with pytest.raises(argparse.ArgumentTypeError, match="got 'two', expected a whole number of 1 or more"):
-        report._positive("two")
+        report.positive("two")
 
 
 def test_value_numbers_are_written_with_machine_and_versions(tmp_path, monkeypatch, capsys):

@@ -21,7 +21,8 @@ def serve(jobs: Mapping[str, Callable[..., Round]]) -> None:
 
     Args:
         jobs: by name, a function that takes the JSON's keys, prepares, and returns a round. A round returns None, and
-            its time is measured here, or a mapping whose ``seconds`` it has measured by itself.
+            its time is measured here, or a mapping whose ``seconds`` it has measured by itself. A key ``in_a_row`` is
+            not for the function: so many rounds, one after the other, are played as one, which takes their mean.
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -30,12 +31,15 @@ def serve(jobs: Mapping[str, Callable[..., Round]]) -> None:
         answers.write(json.dumps(facts) + "\n")
         answers.flush()
 
-    play = jobs[sys.argv[1]](**json.loads(sys.argv[2]))
+    arguments = json.loads(sys.argv[2])
+    in_a_row = arguments.pop("in_a_row", 1)
+    play = jobs[sys.argv[1]](**arguments)
     say(ready=True)
     for _ in sys.stdin:
         start = time.perf_counter()
-        result = play()
-        seconds = time.perf_counter() - start
+        for _ in range(in_a_row):
+            result = play()
+        seconds = (time.perf_counter() - start) / in_a_row
         say(**(result if isinstance(result, dict) else {"seconds": seconds}), peak_mib=peak_mib())
 
 
