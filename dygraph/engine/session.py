@@ -22,6 +22,7 @@ from shared.config.run_config import RunConfig
 from shared.engine.ranks import launched_as
 from shared.engine.train import Mode
 from shared.errors import MachineError
+from shared.freed_memory import keep_freed_memory
 from shared.weights.resolve import read_weights
 
 VERSIONS = {"dualseg": shared.__version__, "paddle": paddle.__version__}
@@ -86,8 +87,16 @@ def launched_world(place: paddle.CPUPlace | paddle.CUDAPlace) -> int:
     return world
 
 
+def prediction_place(use_gpu: bool | None) -> paddle.CPUPlace | paddle.CUDAPlace:
+    """The device of a command that trains nothing, which it runs on alone."""
+    require_one_process()
+    place = choose_place(use_gpu)
+    if isinstance(place, paddle.CPUPlace):
+        keep_freed_memory(largest_mib=256, unused_mib=512)  # of one image for the next
+    return place
+
+
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> EagerPredictor:
     """A predictor with the weights of a file or checkpoint."""
-    require_one_process()
-    fast_kernels = uses_fast_kernels(run, choose_place(use_gpu), FULL)
+    fast_kernels = uses_fast_kernels(run, prediction_place(use_gpu), FULL)
     return EagerPredictor(trained_network(run, weights), fast_kernels)

@@ -15,6 +15,7 @@ from dygraph.engine.precision import FULL, Precision, forward
 from dygraph.kernels.choice import fast_kernels
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
+from shared.freed_memory import give_back_freed_memory
 from shared.weights.matching import match_strict
 
 
@@ -83,6 +84,7 @@ class EagerStepper(EagerPredictor):
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
+        give_back_freed_memory()  # what the last step left lies in pieces that the larger maps of this one do not fit
         self.network.train()
         self.optimizer.set_lr(lr)
         if self.exchange.world > 1:

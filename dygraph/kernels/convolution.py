@@ -155,10 +155,10 @@ class _Convolution:
     def _forward(self) -> onednn.Handle:
         x, w, y = self._layouts
         how = onednn.FORWARD_TRAINING, onednn.DIRECT_CONVOLUTION
-        return onednn.description("convolution_forward", *how, x, w, None, y, *self._moves, None)
+        return onednn.description("convolution_forward", *how, x, w, None, y, *self._moves)
 
     def _described(self, direction: str, *arguments: onednn.Handle | int | None) -> onednn.Handle:
-        return onednn.description(f"convolution_{direction}", *arguments, *self._moves, self._forward, None)
+        return onednn.description(f"convolution_{direction}", *arguments, *self._moves, self._forward)
 
 
 _convolution = lru_cache(maxsize=_MOST_KEPT)(_Convolution)

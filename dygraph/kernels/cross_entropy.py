@@ -10,6 +10,7 @@ from paddle import Tensor
 
 from dygraph.kernels import onednn
 from dygraph.kernels.onednn import Operand, Primitive
+from shared.freed_memory import give_back_freed_memory
 
 _CLASS_AXIS = 1
 _MOST_KEPT = 64
@@ -23,6 +24,7 @@ def forward(logits: Tensor, label: Tensor, ignore_index: int) -> tuple[Tensor, T
         ``[N, K, H, W]``, and ``[N, 1, H, W]``, which is 0 where the label is ``ignore_index``, and 64 at most; Paddle's
         own kernel ends there too.
     """
+    give_back_freed_memory()  # a step holds the most memory here
     shape = tuple(logits.shape)
     softmax = paddle.empty(shape, "float32")
     _softmax(shape)(logits.contiguous(), softmax)
@@ -48,5 +50,5 @@ def _counted(label: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
 @lru_cache(maxsize=_MOST_KEPT)
 def _softmax(shape: tuple[int, ...]) -> Primitive:
     layout, how = onednn.plain_layout(shape), (onednn.FORWARD_TRAINING, onednn.ACCURATE_SOFTMAX)
-    described = onednn.description("softmax_forward", *how, layout, layout, _CLASS_AXIS, None)
+    described = onednn.description("softmax_forward", *how, layout, layout, _CLASS_AXIS)
     return Primitive(described, [Operand(onednn.SOURCE, shape), Operand(onednn.TARGET, shape, True)])

@@ -27,6 +27,7 @@ _ANY_LAYOUT = 1
 _PLAIN_LAYOUT = {4: 5, 5: 6}  # by axes: abcd, abcde
 _FROM, _TO = 1, 17
 _LAYOUT_QUERY = {1: 129, 17: 133, 33: 131, 129: 130, 145: 134, 161: 132}  # by the argument it asks about
+_SCRATCHPAD, _SCRATCHPAD_QUERY, _SCRATCHPAD_IS_GIVEN = 80, 136, 1
 _lock = threading.Lock()
 
 SOURCE, TARGET, WEIGHTS = 1, 17, 33
@@ -98,7 +99,16 @@ def plain_layout(shape: Sequence[int]) -> Handle:
 
 def description(kind: str, *arguments: Handle | ctypes.Array | int | None) -> Handle:
     """A primitive of ``kind`` (``convolution_forward``, say) as oneDNN will compute it."""
-    return _created("primitive_desc", f"dnnl_{kind}_primitive_desc_create", engine(), *arguments)
+    return _created("primitive_desc", f"dnnl_{kind}_primitive_desc_create", engine(), *arguments, _attributes())
+
+
+@lru_cache(maxsize=1)
+def _attributes() -> Handle:
+    """Of every primitive: room to work in is lent by each call. oneDNN itself keeps the largest until the end."""
+    made = _created("primitive_attr", "dnnl_primitive_attr_create")
+    function = "dnnl_primitive_attr_set_scratchpad_mode"
+    _check(getattr(library(), function)(made, _SCRATCHPAD_IS_GIVEN), function)
+    return made
 
 
 @lru_cache(maxsize=1)
@@ -120,7 +130,11 @@ class Primitive:
     def __init__(self, described: Handle, operands: Sequence[Operand]) -> None:
         self._handle = _created("primitive", "dnnl_primitive_create", described)
         self._places = [_Place(described, operand) for operand in operands]
-        self._arguments = (_Argument * len(operands))(*[(p.operand.name, p.memory) for p in self._places])
+        room = c_void_p(library().dnnl_primitive_desc_query_md(described, _SCRATCHPAD_QUERY, 0))
+        self._room = -(-library().dnnl_memory_desc_get_size(room) // _FLOAT32_BYTES)
+        self._room_memory = _memory(room)
+        given = [*((place.operand.name, place.memory) for place in self._places), (_SCRATCHPAD, self._room_memory)]
+        self._arguments = (_Argument * len(given))(*given)
 
     def laid_out(self, position: int, tensor: Tensor) -> LaidOut:
         """``tensor`` as this primitive wants that operand, for its next call and for others that may want the same."""
@@ -131,10 +145,12 @@ class Primitive:
         """Read the operands, write those that are written; all are float32 on the CPU and contiguous."""
         with _lock:  # the memories below point at the tensors of one call
             borrowed = [place.hold(tensor) for place, tensor in zip(self._places, tensors)]
+            room = paddle.empty([self._room], "float32")
+            _point(self._room_memory, room)
             _execute(self._handle, self._arguments)
             for place in self._places:
                 place.give_back()
-            del borrowed
+            del borrowed, room
 
 
 class _Place:

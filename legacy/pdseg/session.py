@@ -15,7 +15,7 @@ from dygraph.engine.exchange import Exchange
 from dygraph.engine.loss_scaling import describe_precision, make_scaler
 from dygraph.engine.precision import FULL, effective_precision
 from dygraph.engine.ranks import connect_ranks
-from dygraph.engine.session import VERSIONS, initial_network, launched_world, require_one_process, trained_network
+from dygraph.engine.session import VERSIONS, initial_network, launched_world, prediction_place, trained_network
 from dygraph.layers.sync_batch_norm import synchronise_batch_norm
 from legacy.pdseg.stepper import StaticPredictor, StaticStepper
 from shared.config.run_config import RunConfig
@@ -71,7 +71,6 @@ def training_mode(run: RunConfig, use_gpu: bool | None) -> Mode:
 
 def make_predictor(run: RunConfig, weights: str, use_gpu: bool | None) -> StaticPredictor:
     """A predictor with the weights of a file or checkpoint."""
-    require_one_process()
-    place = choose_place(use_gpu)
+    place = prediction_place(use_gpu)
     fast_kernels = uses_fast_kernels(run, place, FULL)
     return StaticPredictor(network_builder(run), weights_of(trained_network(run, weights)), place, fast_kernels)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import multiprocessing
 import os
 import pickle
@@ -18,12 +16,10 @@ import numpy as np
 
 from shared.engine.stepper import Batch
 from shared.errors import RunFailedError, UserError
+from shared.freed_memory import keep_freed_memory
 from shared.reading.collate import collate
 from shared.reading.parcel import Parcel, Spool
 from shared.reading.source import Source
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-_LARGEST_KEPT = 2**25  # the most that glibc allows
 
 
 class ReadingStoppedError(Exception):
@@ -70,18 +66,10 @@ def start(pickled_source: bytes, spool: Spool) -> None:
     """Prepare this process: quiet on Ctrl-C (the main process decides), one thread, and gone with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
-    _keep_freed_memory()
+    keep_freed_memory(largest_mib=32, unused_mib=256)  # of one image for the next
     _Worker.pickled_source = pickled_source
     _Worker.spool = spool
     threading.Thread(target=_leave_with_parent, args=(spool,), daemon=True).start()
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library use the memory of one image for the next, instead of giving it back and clearing it anew."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library has no such call
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
-        mallopt(_M_TRIM_THRESHOLD, 8 * _LARGEST_KEPT)
 
 
 def read(batch: Sequence[tuple[int, int]]) -> Parcel | Failure:

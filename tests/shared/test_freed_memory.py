@@ -1,0 +1,83 @@
+"""Freed memory, looked at from outside: what a process of its own still holds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from shared import freed_memory
+
+SCRIPT = """
+import numpy as np
+from shared.freed_memory import give_back_freed_memory, keep_freed_memory
+
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+def freed(mib):
+    "What is held after blocks of 30 MiB were used and freed, with small ones in between that stay."
+    before = held()
+    blocks, between = [], []
+    for _ in range(mib // 30):
+        blocks.append(np.ones(30 * 2**17))
+        between.append(np.ones(2**12))
+    blocks.clear()
+    after.append(between)
+    return round(held() - before)
+
+after = []
+{work}
+"""
+
+
+def _printed(work):
+    ended = subprocess.run([sys.executable, "-c", SCRIPT.replace("{work}", work)], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return [int(word) for word in ended.stdout.split()]
+
+
+needs_glibc = pytest.mark.skipif(freed_memory._function("mallinfo2") is None, reason="another C library")
+
+
+@needs_glibc
+def test_value_blocks_are_kept_up_to_a_size():
+    (kept,) = _printed("keep_freed_memory(32, 2000)\nprint(freed(300))")
+    assert 290 <= kept <= 320
+    (given_back,) = _printed("keep_freed_memory(16, 2000)\nprint(freed(300))")
+    assert given_back <= 10
+
+
+@needs_glibc
+def test_value_much_kept_memory_is_given_back_and_little_is_not():
+    begin = "keep_freed_memory(32, 2000)\nbase = held()\n"
+    end = "give_back_freed_memory()\nprint(round(held() - base))"
+    (much,) = _printed(f"{begin}freed(600)\n{end}")
+    assert much <= 20
+    (little,) = _printed(f"{begin}freed(300)\n{end}")
+    assert 290 <= little <= 320
+
+
+def test_value_another_c_library_is_left_alone(monkeypatch):
+    class Bare:
+        """A C library without these functions."""
+
+    freed_memory._function.cache_clear()
+    monkeypatch.setattr(freed_memory.ctypes, "CDLL", lambda _: Bare())
+    freed_memory.keep_freed_memory(32, 64)
+    freed_memory.give_back_freed_memory()
+    freed_memory._function.cache_clear()
+
+
+def test_value_an_old_glibc_keeps_what_it_may(monkeypatch):
+    given = []
+
+    def mallopt(option, value):
+        given.append((option, value >> 20))
+        return int(option != freed_memory._MMAP_THRESHOLD or value <= 2**25)
+
+    monkeypatch.setattr(freed_memory, "_function", {"mallopt": mallopt}.get)
+    freed_memory.keep_freed_memory(256, 512)
+    assert given == [(-3, 256), (-3, 32), (-1, 512)]
