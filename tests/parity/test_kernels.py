@@ -133,12 +133,17 @@ def test_value_a_float32_run_on_a_cpu_has_what_it_asks_for(tmp_path, onednn, exp
 @needs_kernels
 @pytest.mark.parametrize("mode", [eager_session, static_session])
 @pytest.mark.parametrize(("onednn", "expected"), [(None, True), (False, False)])
-def test_value_val_and_predict_compute_as_the_evaluations_of_a_training_run(tmp_path, mode, onednn, expected):
+def test_value_val_and_predict_compute_as_the_evaluations_of_a_training_run(
+    tmp_path, monkeypatch, mode, onednn, expected
+):
+    kept = []
+    monkeypatch.setattr("dygraph.engine.session.keep_freed_memory", lambda **sizes: kept.append(sizes))
     run = _asking(tmp_path, onednn)
     weights = tmp_path / "model.safetensors"
     save_file({name: value.numpy() for name, value in initial_network(run, 0).state_dict().items()}, weights)
     predictor = mode.make_predictor(run, str(weights), False)
     stepper = mode.training_mode(run, False).make_stepper(run, 0, SHAPE)
+    assert len(kept) == 1, "once, and not by training"
     assert predictor.fast_kernels is stepper.fast_kernels is expected
     images, _ = ladder.images_and_labels(SHAPE)
     np.testing.assert_array_equal(predictor.logits(images), stepper.logits(images))

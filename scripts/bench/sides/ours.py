@@ -150,19 +150,24 @@ def _predictor(network: str, mode: str) -> Any:
 
     from dygraph.build import build_model
     from dygraph.converted import ENGINES
+    from dygraph.engine.cpu_kernels import uses_fast_kernels
+    from dygraph.engine.precision import FULL
+    from dygraph.engine.session import prediction_place
     from dygraph.engine.stepper import EagerPredictor
 
     run = _run_config(network)
+    place = prediction_place(use_gpu=False)
+    fast_kernels = uses_fast_kernels(run, place, FULL)
     paddle.seed(0)
     built = build_model(run.model, num_classes=run.num_classes, data_format=run.data_format)
     if mode == "eager":
-        return EagerPredictor(built)
+        return EagerPredictor(built, fast_kernels)
     if mode in ("exported", *ENGINES):
         return _exported(EagerPredictor(built), mode)
     from legacy.pdseg.session import network_builder, weights_of
     from legacy.pdseg.stepper import StaticPredictor
 
-    return StaticPredictor(network_builder(run), weights_of(built), paddle.CPUPlace())
+    return StaticPredictor(network_builder(run), weights_of(built), place, fast_kernels)
 
 
 def _exported(own: Any, mode: str) -> Any:

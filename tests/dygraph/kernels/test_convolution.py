@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 import paddle
 import paddle.nn.functional as F  # noqa: N812
@@ -99,6 +101,22 @@ def test_value_unknown_sizes_stay_unknown():
 )
 def test_value_a_plain_product_of_matrices_stays_paddles(kernel, given, expected):
     assert _options(**given).pays(kernel) is expected
+
+
+def _kept_by_onednn(options):
+    """Bytes that a forward convolution makes the library hold."""
+    consumed, found = 6, ctypes.c_int64()  # dnnl_query_memory_consumption_s64
+    described = convolution._Convolution((2, 512, 64, 128), (512, 512, 3, 3), options)._forward
+    assert onednn.library().dnnl_primitive_desc_query(described, consumed, 0, ctypes.byref(found)) == 0
+    return found.value
+
+
+def test_value_onednn_holds_no_scratch_memory(monkeypatch):
+    options = _options(padding=8, dilation=8)
+    assert _kept_by_onednn(options) == 0
+    monkeypatch.setattr(onednn, "_attributes", lambda: None)
+    if not _kept_by_onednn(options):
+        pytest.skip("on this processor such a convolution needs none")
 
 
 def test_error_what_onednn_refuses_names_its_function():
