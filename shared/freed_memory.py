@@ -13,7 +13,7 @@ from typing import Any
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 _MIB = 2**20
-_OLD_LIMIT_MIB = 32  # of _MMAP_THRESHOLD before glibc 2.33
+_ALWAYS_TAKEN_MIB = 32  # what every glibc takes for _MMAP_THRESHOLD
 _WORTH_GIVING_BACK = 512 * _MIB
 
 
@@ -50,7 +50,7 @@ def keep_freed_memory(largest_mib: int, unused_mib: int) -> None:
     set_option = _function("mallopt")
     if set_option is not None:
         if not set_option(_MMAP_THRESHOLD, largest_mib * _MIB):
-            set_option(_MMAP_THRESHOLD, min(largest_mib, _OLD_LIMIT_MIB) * _MIB)
+            set_option(_MMAP_THRESHOLD, min(largest_mib, _ALWAYS_TAKEN_MIB) * _MIB)
         set_option(_TRIM_THRESHOLD, unused_mib * _MIB)
 
 

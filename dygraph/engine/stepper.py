@@ -84,7 +84,8 @@ class EagerStepper(EagerPredictor):
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
-        give_back_freed_memory()  # what the last step left lies in pieces that the larger maps of this one do not fit
+        if self.fast_kernels:  # on a CPU; what the last step left lies in pieces that larger maps do not fit
+            give_back_freed_memory()
         self.network.train()
         self.optimizer.set_lr(lr)
         if self.exchange.world > 1:

@@ -196,7 +196,8 @@ class StaticStepper(StaticPredictor):
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
-        give_back_freed_memory()  # what the last step left lies in pieces that the larger maps of this one do not fit
+        if self.fast_kernels:  # on a CPU; what the last step left lies in pieces that larger maps do not fit
+            give_back_freed_memory()
         program = self._program(images.shape)
         self._set_lr(program, lr)
         if self.exchange.world > 1:
