@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -68,9 +69,21 @@ def _tracer() -> Tracer:
 
 def raise_cause(error: SystemError) -> NoReturn:
     """Raise what such an operator raised in an executor, which lets only a ``SystemError`` through; else that one."""
-    if _failures:
-        raise _failures.pop() from error
-    raise error
+    if not _failures:
+        raise error
+    failure = _failures.pop()
+    _forget_printed(failure)
+    try:
+        raise failure from error
+    finally:
+        del failure  # what it holds is freed with it, and not when Python looks for rings
+
+
+def _forget_printed(failure: Exception) -> None:
+    """Paddle prints what such an operator raises. Python then keeps it, with every tensor that was computed with."""
+    if getattr(sys, "last_value", None) is failure:
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            sys.__dict__.pop(name, None)
 
 
 @cache

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -79,6 +82,30 @@ def test_value_paddle_inference_starts_beside_such_programs(stepper, tmp_path):
     images = ladder.images_and_labels(SHAPE)[0]
     plain = StaticPredictor(stepper.build_network, stepper.state().model, paddle.CPUPlace())  # as exports compute
     np.testing.assert_array_equal(ExportedPredictor(spec).run(images), plain.logits(images))
+
+
+class _Held:
+    """Stands for the tensors of a broken computation."""
+
+
+def test_value_after_an_error_nothing_is_held_of_what_broke(monkeypatch):
+    """Without Python's search for rings, which comes late."""
+    held = []
+
+    def broken(*_):
+        tensors = _Held()
+        held.append(weakref.ref(tensors))
+        raise MemoryError("none left")
+
+    stepper = ladder.make_pair(ZOO["FCN"].small_spec, SHAPE).static
+    monkeypatch.setattr(convolution, "_convolution", broken)
+    gc.disable()
+    try:
+        with contextlib.suppress(MemoryError):
+            _step(stepper)
+        assert [reference() for reference in held] == [None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
