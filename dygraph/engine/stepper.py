@@ -15,7 +15,6 @@ from dygraph.engine.precision import FULL, Precision, forward
 from dygraph.kernels.choice import fast_kernels
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
-from shared.freed_memory import give_back_freed_memory
 from shared.weights.matching import match_strict
 
 
@@ -84,8 +83,6 @@ class EagerStepper(EagerPredictor):
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
-        if self.fast_kernels:  # on a CPU; what the last step left lies in pieces that larger maps do not fit
-            give_back_freed_memory()
         self.network.train()
         self.optimizer.set_lr(lr)
         if self.exchange.world > 1:

@@ -10,7 +10,6 @@ from paddle import Tensor
 
 from dygraph.kernels import onednn
 from dygraph.kernels.onednn import Operand, Primitive
-from shared.freed_memory import give_back_freed_memory
 
 _CLASS_AXIS = 1
 _MOST_KEPT = 64
@@ -24,7 +23,6 @@ def forward(logits: Tensor, label: Tensor, ignore_index: int) -> tuple[Tensor, T
         ``[N, K, H, W]``, and ``[N, 1, H, W]``, which is 0 where the label is ``ignore_index``, and 64 at most; Paddle's
         own kernel ends there too.
     """
-    give_back_freed_memory()  # a step holds the most memory here
     shape = tuple(logits.shape)
     softmax = paddle.empty(shape, "float32")
     _softmax(shape)(logits.contiguous(), softmax)

@@ -27,7 +27,8 @@ _ANY_LAYOUT = 1
 _PLAIN_LAYOUT = {4: 5, 5: 6}  # by axes: abcd, abcde
 _FROM, _TO = 1, 17
 _LAYOUT_QUERY = {1: 129, 17: 133, 33: 131, 129: 130, 145: 134, 161: 132}  # by the argument it asks about
-_SCRATCHPAD, _SCRATCHPAD_QUERY, _SCRATCHPAD_IS_GIVEN = 80, 136, 1
+_SCRATCHPAD, _SCRATCHPAD_QUERY, _SCRATCHPAD_IS_GIVEN, _CONSUMPTION_QUERY = 80, 136, 1, 6
+_MOST_SCRATCH_KEPT = 2**24
 _lock = threading.Lock()
 
 SOURCE, TARGET, WEIGHTS = 1, 17, 33
@@ -99,12 +100,24 @@ def plain_layout(shape: Sequence[int]) -> Handle:
 
 def description(kind: str, *arguments: Handle | ctypes.Array | int | None) -> Handle:
     """A primitive of ``kind`` (``convolution_forward``, say) as oneDNN will compute it."""
-    return _created("primitive_desc", f"dnnl_{kind}_primitive_desc_create", engine(), *arguments, _attributes())
+    create = f"dnnl_{kind}_primitive_desc_create"
+    described = _created("primitive_desc", create, engine(), *arguments, None)
+    if _scratch_bytes(described) <= _MOST_SCRATCH_KEPT:
+        return described
+    return _created("primitive_desc", create, engine(), *arguments, _lent_scratchpad())
+
+
+def _scratch_bytes(described: Handle) -> int:
+    """What oneDNN will keep for the primitive to work in; it keeps that of the one that needs the most."""
+    found = c_int64()
+    status = library().dnnl_primitive_desc_query(described, _CONSUMPTION_QUERY, 0, byref(found))
+    _check(status, "dnnl_primitive_desc_query")
+    return found.value
 
 
 @lru_cache(maxsize=1)
-def _attributes() -> Handle:
-    """Of every primitive: room to work in is lent by each call. oneDNN itself keeps the largest until the end."""
+def _lent_scratchpad() -> Handle:
+    """Has each call of a primitive lend it memory to work in."""
     made = _created("primitive_attr", "dnnl_primitive_attr_create")
     function = "dnnl_primitive_attr_set_scratchpad_mode"
     _check(getattr(library(), function)(made, _SCRATCHPAD_IS_GIVEN), function)
@@ -145,8 +158,9 @@ class Primitive:
         """Read the operands, write those that are written; all are float32 on the CPU and contiguous."""
         with _lock:  # the memories below point at the tensors of one call
             borrowed = [place.hold(tensor) for place, tensor in zip(self._places, tensors)]
-            room = paddle.empty([self._room], "float32")
-            _point(self._room_memory, room)
+            room = paddle.empty([self._room], "float32") if self._room else None
+            if room is not None:
+                _point(self._room_memory, room)
             _execute(self._handle, self._arguments)
             for place in self._places:
                 place.give_back()

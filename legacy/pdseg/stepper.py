@@ -28,7 +28,6 @@ from legacy.pdseg.program import (
 from legacy.pdseg.python_operator import raise_cause
 from shared.config.run_config import OptimizerConfig
 from shared.engine.stepper import StepperState, StepResult
-from shared.freed_memory import give_back_freed_memory
 from shared.weights.matching import match_strict
 
 logger = logging.getLogger(__name__)
@@ -196,8 +195,6 @@ class StaticStepper(StaticPredictor):
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> StepResult:
         """One forward, backward and optimiser step; ``labels`` are ``[N, H, W]`` int64."""
-        if self.fast_kernels:  # on a CPU; what the last step left lies in pieces that larger maps do not fit
-            give_back_freed_memory()
         program = self._program(images.shape)
         self._set_lr(program, lr)
         if self.exchange.world > 1:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 
-from dygraph.kernels.choice import lacking
 from scripts.ladder.bits import Both
 from scripts.ladder.steps import Feed, probe
 from shared.config.run_config import Component, LossTerm, OptimizerConfig
@@ -108,14 +105,3 @@ def test_parity_losses(term):
     pair = ladder.make_pair(FCN_SMALL, SHAPE, losses=(term,))
     assert ladder.steps(pair.eager, SHAPE, 2) == ladder.steps(pair.static, SHAPE, 2)
     assert ladder.state_differences(pair.eager.state(), pair.static.state()) == []
-
-
-@pytest.mark.skipif(lacking() is not None, reason=str(lacking()))
-@pytest.mark.parametrize("mode", ["eager", "static"])
-def test_value_memory_is_given_back_before_a_step_and_at_its_loss(monkeypatch, mode):
-    called = []
-    for place in ("dygraph.engine.stepper", "legacy.pdseg.stepper", "dygraph.kernels.cross_entropy"):
-        monkeypatch.setattr(f"{place}.give_back_freed_memory", partial(called.append, place))
-    ladder.steps(getattr(ladder.make_pair(FCN_SMALL, SHAPE), mode), SHAPE, 2)
-    stepper = {"eager": "dygraph.engine.stepper", "static": "legacy.pdseg.stepper"}[mode]
-    assert called == [stepper, "dygraph.kernels.cross_entropy"] * 2

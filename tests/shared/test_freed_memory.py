@@ -1,4 +1,4 @@
-"""Freed memory, looked at from outside: what a process of its own still holds."""
+"""Freed memory: what a process still holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared import freed_memory
 
 SCRIPT = """
 import numpy as np
-from shared.freed_memory import give_back_freed_memory, keep_freed_memory
+from shared.freed_memory import keep_freed_memory
 
 def held():
     with open("/proc/self/statm") as file:
@@ -39,7 +39,7 @@ def _printed(work):
     return [int(word) for word in ended.stdout.split()]
 
 
-needs_glibc = pytest.mark.skipif(freed_memory._function("mallinfo2") is None, reason="another C library")
+needs_glibc = pytest.mark.skipif(freed_memory._mallopt() is None, reason="another C library")
 
 
 @needs_glibc
@@ -50,25 +50,12 @@ def test_value_blocks_are_kept_up_to_a_size():
     assert given_back <= 10
 
 
-@needs_glibc
-def test_value_much_kept_memory_is_given_back_and_little_is_not():
-    begin = "keep_freed_memory(32, 2000)\nbase = held()\n"
-    end = "give_back_freed_memory()\nprint(round(held() - base))"
-    (much,) = _printed(f"{begin}freed(600)\n{end}")
-    assert much <= 20
-    (little,) = _printed(f"{begin}freed(300)\n{end}")
-    assert 290 <= little <= 320
-
-
 def test_value_another_c_library_is_left_alone(monkeypatch):
     class Bare:
         """A C library without these functions."""
 
-    freed_memory._function.cache_clear()
     monkeypatch.setattr(freed_memory.ctypes, "CDLL", lambda _: Bare())
     freed_memory.keep_freed_memory(32, 64)
-    freed_memory.give_back_freed_memory()
-    freed_memory._function.cache_clear()
 
 
 def test_value_an_old_glibc_keeps_what_it_may(monkeypatch):
@@ -78,6 +65,6 @@ def test_value_an_old_glibc_keeps_what_it_may(monkeypatch):
         given.append((option, value >> 20))
         return int(option != freed_memory._MMAP_THRESHOLD or value <= 2**25)
 
-    monkeypatch.setattr(freed_memory, "_function", {"mallopt": mallopt}.get)
+    monkeypatch.setattr(freed_memory, "_mallopt", lambda: mallopt)
     freed_memory.keep_freed_memory(256, 512)
     assert given == [(-3, 256), (-3, 32), (-1, 512)]
