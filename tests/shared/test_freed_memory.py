@@ -68,3 +68,15 @@ def test_value_an_old_glibc_keeps_what_it_may(monkeypatch):
     monkeypatch.setattr(freed_memory, "_mallopt", lambda: mallopt)
     freed_memory.keep_freed_memory(256, 512)
     assert given == [(-3, 256), (-3, 32), (-1, 512)]
+
+
+@pytest.mark.parametrize("name", ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"])
+def test_value_what_the_user_has_set_stays(monkeypatch, name):
+    given = []
+    monkeypatch.setattr(freed_memory, "_mallopt", lambda: lambda *option: given.append(option) or 1)
+    monkeypatch.setenv(name, "1000000")
+    freed_memory.keep_freed_memory(256, 512)
+    assert given == []
+    monkeypatch.delenv(name)
+    freed_memory.keep_freed_memory(256, 512)
+    assert len(given) == 2
