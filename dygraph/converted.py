@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from dygraph.engine.export import MOST_DIFFERENT_PIXELS, ExportSpec, share_of_other_classes
+from dygraph.winograd import replace_convolutions
 from shared.engine.stepper import Predictor
 from shared.errors import MachineError, RunFailedError
 from shared.runtime import threads
@@ -42,6 +44,7 @@ class Engine:
         extra: of ``setup.py``, that installs it.
         load: the file -> what gives the file's output for images ``[N, 3, H, W]`` float32. The file is deleted after.
         most_different: the share of pixels that may have another class than the network gives.
+        refusal: says what this processor lacks for it; None where it can run it.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Engine:
     extra: str
     load: Callable[[Path], Runner]
     most_different: float = MOST_DIFFERENT_PIXELS
+    refusal: Callable[[], str | None] = lambda: None
 
 
 def _onnxruntime(path: Path) -> Runner:
@@ -80,28 +84,30 @@ def _openvino(path: Path, precision: str = "f32") -> Runner:
             own = model.clone()
             if shape is not None:
                 own.reshape(list(shape))
+                if precision == "f32":
+                    replace_convolutions(own)
             compiled[shape] = core.compile_model(own, "CPU", settings)
         return np.array(compiled[shape]([images])[0])
 
     return run
 
 
-def _openvino_bfloat16(path: Path) -> Runner:
+def _no_bfloat16() -> str | None:
     import openvino
 
     able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if "BF16" not in able:
-        raise MachineError(
-            f"--backend openvino-bf16 needs a processor with bfloat16, and this one has {', '.join(able)}; "
-            "use --backend openvino"
-        )
-    return _openvino(path, "bf16")
+    if "BF16" in able:
+        return None
+    here = ", ".join(able)
+    return f"--backend openvino-bf16 needs a processor with bfloat16, and this one has {here}; use --backend openvino"
 
 
 ENGINES = {
     "onnxruntime": Engine("ONNX Runtime", "onnxruntime", "onnx", _onnxruntime),
     "openvino": Engine("OpenVINO", "openvino", "openvino", _openvino),
-    "openvino-bf16": Engine("OpenVINO in bfloat16", "openvino", "openvino", _openvino_bfloat16, 0.03),
+    "openvino-bf16": Engine(
+        "OpenVINO in bfloat16", "openvino", "openvino", partial(_openvino, precision="bf16"), 0.03, _no_bfloat16
+    ),
 }
 
 
@@ -114,11 +120,11 @@ class ConvertedPredictor:
         write: writes the network's Program and weights as an :class:`ExportSpec` says.
 
     Raises:
-        MachineError: a package is missing.
+        MachineError: a package is missing, or the processor cannot run it.
     """
 
     def __init__(self, engine: Engine, reference: Predictor, write: Callable[[ExportSpec], None]) -> None:
-        _require(engine)
+        require(engine)
         self._engine = engine
         self._reference = reference
         self._write = write
@@ -165,7 +171,8 @@ def with_backend(
     """The predictor itself for ``paddle``, else what runs its network in its place.
 
     Raises:
-        MachineError: one of :data:`ENGINES` with a GPU asked for, or without its packages.
+        MachineError: one of :data:`ENGINES` with a GPU asked for, without its packages, or on a processor that
+            cannot run it.
     """
     if name == "paddle":
         return predictor
@@ -174,7 +181,12 @@ def with_backend(
     return ConvertedPredictor(ENGINES[name], predictor, write)
 
 
-def _require(engine: Engine) -> None:
+def require(engine: Engine) -> None:
+    """See that an engine can run here.
+
+    Raises:
+        MachineError: a package is missing, or the processor lacks something.
+    """
     for package in (engine.package, "paddle2onnx"):
         try:
             import_module(package)
@@ -183,6 +195,9 @@ def _require(engine: Engine) -> None:
                 f"--backend {engine.package} needs the package {error.name}: pip install -e '.[{engine.extra}]', "
                 "or use --backend paddle"
             ) from error
+    refusal = engine.refusal()
+    if refusal:
+        raise MachineError(refusal)
 
 
 def _converted(engine: Engine, write: Callable[[ExportSpec], None], output_op: str) -> Runner:

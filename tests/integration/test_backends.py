@@ -6,7 +6,6 @@ import importlib.util
 import json
 import sys
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,9 +14,11 @@ import pytest
 from PIL import Image
 
 from dygraph import cli as eager
+from dygraph import converted
 from dygraph.converted import ENGINES, OWN_SHAPES, ConvertedPredictor, with_backend
 from dygraph.engine.export import export_eager
 from dygraph.engine.stepper import EagerPredictor
+from dygraph.winograd import LEAST_CHANNELS
 from legacy.pdseg import cli as static
 from shared.errors import MachineError, RunFailedError
 from tests.integration.conftest import finish, pairs, succeed
@@ -25,18 +26,17 @@ from tests.integration.conftest import finish, pairs, succeed
 #: How far an engine's scores may be from the network's, and the share of pixels with another class.
 TOLERANCE = {"onnxruntime": 1e-3, "openvino": 1e-3, "openvino-bf16": 0.03}
 
+#: The packages that are not here, of every engine.
+MISSING = {
+    name: [package for package in (engine.package, "paddle2onnx") if importlib.util.find_spec(package) is None]
+    for name, engine in ENGINES.items()
+}
+
 
 def _packages_of(engine):
-    missing = [name for name in (ENGINES[engine].package, "paddle2onnx") if importlib.util.find_spec(name) is None]
-    unable = engine == "openvino-bf16" and not missing and not _has_bfloat16()
-    reason = "this processor has no bfloat16" if unable else f"{missing} are not installed"
-    return pytest.param(engine, marks=pytest.mark.skipif(bool(missing) or unable, reason=reason))
-
-
-def _has_bfloat16():
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    missing = MISSING[engine]
+    refusal = f"{missing} are not installed" if missing else ENGINES[engine].refusal()
+    return pytest.param(engine, marks=pytest.mark.skipif(bool(refusal), reason=refusal or ""))
 
 
 with_each_engine = pytest.mark.parametrize("engine", [_packages_of(name) for name in ENGINES])
@@ -122,14 +122,37 @@ def test_value_images_of_many_sizes(engine):
             np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.skipif(bool(MISSING["openvino"]), reason=f"{MISSING['openvino']} are not installed")
+def test_value_wide_convolutions_by_openvino(monkeypatch):
+    rewritten = []
+    replace = converted.replace_convolutions
+    monkeypatch.setattr(converted, "replace_convolutions", lambda model: rewritten.append(replace(model)))
+    width = LEAST_CHANNELS
+    layers = [paddle.nn.Conv2D(*sizes, padding=1) for sizes in ((3, width, 3), (width, width, 3), (width, 5, 3))]
+    network = in_a_list(paddle.nn.Sequential(layers[0], paddle.nn.ReLU(), *layers[1:]))
+    own = EagerPredictor(network)
+    fast = with_backend("openvino", None, own, partial(export_eager, network))
+    for height in range(20, 20 + OWN_SHAPES + 1):
+        images = images_of(height, 30)
+        expected = own.logits(images)
+        np.testing.assert_allclose(fast.logits(images), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    assert rewritten == [1] * OWN_SHAPES  # and none in the network for every other size
+
+
 def one_convolution():
+    return in_a_list(paddle.nn.Conv2D(3, 5, 3, padding=1))
+
+
+def in_a_list(layer):
+    """A network as the toolkit's are, whose logits come in a list."""
+
     class Network(paddle.nn.Layer):
         def __init__(self) -> None:
             super().__init__()
-            self.convolution = paddle.nn.Conv2D(3, 5, 3, padding=1)
+            self.layer = layer
 
         def forward(self, image):
-            return [self.convolution(image)]
+            return [self.layer(image)]
 
     return Network()
 
@@ -158,9 +181,10 @@ def test_error_with_a_gpu(engine):
 
 def test_error_a_processor_without_bfloat16(monkeypatch):
     openvino = pytest.importorskip("openvino")
+    pytest.importorskip("paddle2onnx")
     monkeypatch.setattr(openvino, "Core", lambda: SimpleNamespace(get_property=lambda *_: ["FP32", "INT8"]))
     with pytest.raises(MachineError, match="and this one has FP32, INT8; use --backend openvino"):
-        ENGINES["openvino-bf16"].load(Path("model.onnx"))
+        with_backend("openvino-bf16", None, Liar(), lambda _: None)
 
 
 def test_value_paddle_is_the_predictor_itself():

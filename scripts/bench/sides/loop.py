@@ -20,9 +20,9 @@ def serve(jobs: Mapping[str, Callable[..., Round]]) -> None:
     """Run the job of the command line: ``JOB JSON``.
 
     Args:
-        jobs: by name, a function that takes the JSON's keys, prepares, and returns a round. A round returns None, and
-            its time is measured here, or a mapping whose ``seconds`` it has measured by itself. A key ``in_a_row`` is
-            not for the function: so many rounds, one after the other, are played as one, which takes their mean.
+        jobs: by name, a function that takes the JSON's keys, prepares, and returns a round. A round returns None
+            or a mapping of facts; its time is measured here unless ``seconds`` is among them. A key ``in_a_row`` is not
+            for the function: so many rounds, one after the other, are played as one, which takes their mean.
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -40,7 +40,7 @@ def serve(jobs: Mapping[str, Callable[..., Round]]) -> None:
         for _ in range(in_a_row):
             result = play()
         seconds = (time.perf_counter() - start) / in_a_row
-        say(**(result if isinstance(result, dict) else {"seconds": seconds}), peak_mib=peak_mib())
+        say(**{"seconds": seconds, "peak_mib": peak_mib(), **(result if isinstance(result, dict) else {})})
 
 
 def peak_mib() -> float:

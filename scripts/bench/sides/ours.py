@@ -202,6 +202,24 @@ def predict(network: str, shape: list[int], mode: str) -> Round:
     return lambda: predictor.class_ids(image) is None or None
 
 
+def refusals() -> Round:
+    """Which backends cannot run here, and why."""
+    _prepare(True)
+    from dygraph.converted import ENGINES, require
+    from shared.errors import MachineError
+
+    def ask() -> dict[str, Any]:
+        said = {}
+        for name, engine in ENGINES.items():
+            try:
+                require(engine)
+            except MachineError as error:
+                said[name] = str(error)
+        return {"refusals": said}
+
+    return ask
+
+
 def matrix(size_hw: list[int], classes: int, with_argmax: bool, repeats: int) -> Round:
     """The confusion matrix of one image, from ids as the network gives them, or from logits."""
     _prepare(True)
@@ -269,5 +287,13 @@ def evaluation(network: str, root: str, frames: int, workers: int, mode: str) ->
 
 if __name__ == "__main__":
     serve(
-        {"data": data, "stages": stages, "train": train, "predict": predict, "matrix": matrix, "evaluation": evaluation}
+        {
+            "data": data,
+            "stages": stages,
+            "train": train,
+            "refusals": refusals,
+            "predict": predict,
+            "matrix": matrix,
+            "evaluation": evaluation,
+        }
     )

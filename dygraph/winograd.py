@@ -1,0 +1,191 @@
+"""Convolutions of an OpenVINO model as products of matrices with about a quarter of the multiplications.
+
+A tile of ``m`` outputs of a filter of three taps needs ``m + 2`` multiplications instead of ``3 m``, between sums of
+its inputs and sums of the taps; in two dimensions the savings multiply (Winograd 1980; Lavin and Gray,
+https://arxiv.org/abs/1509.09308). Everything stays float32, and the sums round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from openvino import Model, Node, Output
+
+TAPS = 3
+#: Outputs of a tile along an axis -> the points its polynomials are taken at, beside infinity; what rounds least.
+POINTS: dict[int, tuple[float, ...]] = {2: (0, 1, -1), 4: (0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)}
+#: With fewer channels a convolution is memory rather than multiplications.
+LEAST_CHANNELS = 256
+#: Below this share of the multiplications the sums before and after are paid for.
+MOST_MULTIPLICATIONS = 0.5
+#: Tiles in one product: their sums stay in a processor's cache, and memory does not grow with the image.
+TILES_AT_ONCE = 256
+
+
+def replace_convolutions(model: Model) -> int:
+    """Rewrite the convolutions that gain by it; the model's sizes must be fixed.
+
+    They have three by three taps, stride 1, one group and constant float32 weights; any padding and dilation.
+
+    Returns:
+        How many were rewritten.
+    """
+    found = [node for node in model.get_ordered_ops() if _gains(node)]
+    for node in found:
+        output = _products(node)
+        for reader in node.output(0).get_target_inputs():
+            reader.replace_source_output(output)
+    model.validate_nodes_and_infer_types()
+    return len(found)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How one axis of a convolution is cut into tiles; each holds outputs that are ``dilation`` apart.
+
+    Attributes:
+        size: inputs.
+        outputs: outputs.
+        dilation: between the taps.
+        padding: zeros before the first input.
+    """
+
+    size: int
+    outputs: int
+    dilation: int
+    padding: int
+
+    @property
+    def tile(self) -> int:
+        """Outputs of a tile that need the fewest multiplications."""
+        return min(POINTS, key=lambda tile: (tile + TAPS - 1) * len(self._first(tile)))
+
+    @property
+    def multiplications(self) -> int:
+        """Of all tiles, for one channel."""
+        return (self.tile + TAPS - 1) * len(self._first(self.tile))
+
+    def _first(self, tile: int) -> np.ndarray:
+        """The first output of every tile."""
+        step = tile * self.dilation
+        return np.concatenate([np.arange(phase, self.outputs, step) for phase in range(self.dilation)])
+
+    def reads(self) -> np.ndarray:
+        """``[tile + 2, tiles]``: the input at every place of every tile, -1 where it is a zero."""
+        places = np.arange(self.tile + TAPS - 1)[:, None] * self.dilation - self.padding + self._first(self.tile)
+        return np.where((places >= 0) & (places < self.size), places, -1)
+
+    def writes(self) -> tuple[np.ndarray, np.ndarray]:
+        """``[outputs]`` each: the place in its tile, and the tile, of every output."""
+        places = np.arange(self.tile)[:, None] * self.dilation + self._first(self.tile)
+        place, tile = np.nonzero(places < self.outputs)
+        order = np.argsort(places[place, tile])
+        return place[order], tile[order]
+
+
+@cache
+def transforms(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``(A, G, B)``: ``A @ ((G @ taps) * (B @ inputs))`` are the tile's outputs; float64.
+
+    ``[tile, tile + 2]``, ``[tile + 2, 3]``, ``[tile + 2, tile + 2]``: Lagrange's interpolation at ``POINTS[tile]``.
+    """
+    points = np.array(POINTS[tile])
+    count = len(points)
+    after, taps, inputs = np.zeros((tile, count + 1)), np.zeros((count + 1, TAPS)), np.zeros((count + 1, count + 1))
+    for row, point in enumerate(points):
+        others = np.delete(points, row)
+        after[:, row] = point ** np.arange(tile)
+        taps[row] = point ** np.arange(TAPS) / np.prod(point - others)
+        inputs[row, :count] = np.poly(others)[::-1]
+    after[-1, -1] = taps[-1, -1] = 1  # the point at infinity
+    inputs[-1] = np.poly(points)[::-1]
+    return after, taps, inputs
+
+
+def _gains(node: Node) -> bool:
+    if node.get_type_name() != "Convolution" or node.input_value(1).get_node().get_type_name() != "Constant":
+        return False
+    attributes = node.get_attributes()
+    out, channels, *taps = node.input_value(1).get_shape()
+    if taps != [TAPS, TAPS] or list(attributes["strides"]) != [1, 1] or min(out, channels) < LEAST_CHANNELS:
+        return False
+    rows, columns = _axes(node)
+    plain = TAPS**2 * rows.outputs * columns.outputs
+    return rows.multiplications * columns.multiplications <= MOST_MULTIPLICATIONS * plain
+
+
+def _axes(node: Node) -> tuple[Axis, Axis]:
+    attributes = node.get_attributes()
+    rows, columns = (
+        Axis(*sizes)
+        for sizes in zip(
+            list(node.input_value(0).get_shape())[2:],
+            list(node.get_output_shape(0))[2:],
+            attributes["dilations"],
+            attributes["pads_begin"],
+        )
+    )
+    return rows, columns
+
+
+def _products(node: Node) -> Output:
+    """What computes the convolution's output ``[N, K, H, W]``; channels are last in between."""
+    from openvino import opset13 as op
+
+    images, channels, height, width = node.input_value(0).get_shape()
+    out_shape = list(node.get_output_shape(0))
+    rows, columns = _axes(node)
+    after, taps, inputs = (np.kron(a, b) for a, b in zip(transforms(rows.tile), transforms(columns.tile)))
+    weights = node.input_value(1).get_node().data.astype(np.float64)
+    out = weights.shape[0]
+    weights = (taps @ weights.reshape(-1, TAPS**2).T).reshape(-1, out, channels).astype(np.float32)
+    reads, writes = _reads(images, rows, columns), _writes(images, rows, columns)
+
+    def shaped(value: Output, *shape: int) -> Node:
+        return op.reshape(value, op.constant(np.array(shape, np.int64)), special_zero=False)
+
+    def taken(value: Output, rows_: np.ndarray) -> Node:
+        return op.gather(value, op.constant(rows_.astype(np.int32)), op.constant(np.int32(0)))
+
+    def turned(value: Output, *axes: int) -> Node:
+        return op.transpose(value, op.constant(np.array(axes, np.int64)))
+
+    def product(a: Node, b: Node, turn: bool = False) -> Node:
+        return op.matmul(a, b, transpose_a=False, transpose_b=turn)
+
+    pixels = shaped(turned(node.input_value(0), 0, 2, 3, 1), images * height * width, channels)
+    pixels = op.concat([pixels, op.constant(np.zeros((1, channels), np.float32))], axis=0)
+    filters, before, behind = op.constant(weights), *(op.constant(m.astype(np.float32)) for m in (inputs, after))
+    parts = []
+    for start in range(0, reads.shape[1], TILES_AT_ONCE):
+        part = reads[:, start : start + TILES_AT_ONCE]
+        sums = product(before, shaped(taken(pixels, part.ravel()), len(part), -1))
+        mixed = product(shaped(sums, len(part), -1, channels), filters, turn=True)
+        parts.append(shaped(product(behind, shaped(mixed, len(part), -1)), len(after), -1, out))
+    tiles = op.concat(parts, axis=1) if len(parts) > 1 else parts[0]
+    found = taken(shaped(tiles, -1, out), writes)
+    return turned(shaped(found, images, *out_shape[2:], out), 0, 3, 1, 2).output(0)
+
+
+def _reads(images: int, rows: Axis, columns: Axis) -> np.ndarray:
+    """``[places of a tile, tiles]``: rows of the pixels ``[N H W, C]``; the last row, a zero, behind them."""
+    row, column = rows.reads()[:, None, None, :, None], columns.reads()[None, :, None, None, :]
+    image = np.arange(images)[None, None, :, None, None]
+    pixel = (image * rows.size + row) * columns.size + column
+    pixel = np.where((row >= 0) & (column >= 0), pixel, images * rows.size * columns.size)
+    return pixel.reshape(len(row) * column.shape[1], -1)
+
+
+def _writes(images: int, rows: Axis, columns: Axis) -> np.ndarray:
+    """``[N H W]``: rows of the tiles' outputs ``[places of a tile, tiles]`` taken as one axis."""
+    (row_place, row_tile), (column_place, column_tile) = rows.writes(), columns.writes()
+    tiles_hw = rows.reads().shape[1], columns.reads().shape[1]
+    place = row_place[:, None] * columns.tile + column_place
+    image = np.arange(images)[:, None, None]
+    tile = (image * tiles_hw[0] + row_tile[:, None]) * tiles_hw[1] + column_tile
+    return (place * (images * tiles_hw[0] * tiles_hw[1]) + tile).ravel()

@@ -1,0 +1,128 @@
+"""Convolutions rewritten as products of sums against float64, and which of them are rewritten."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+openvino = pytest.importorskip("openvino")
+from openvino import opset13 as op  # noqa: E402 - after the package is known to be there
+
+from dygraph import winograd  # noqa: E402
+from dygraph.winograd import POINTS, Axis, replace_convolutions, transforms  # noqa: E402
+
+CHANNELS = winograd.LEAST_CHANNELS
+
+
+def model_of(shape, weights, dilations=(1, 1), before=(1, 1), behind=None, strides=(1, 1)):
+    image = op.parameter(list(shape), np.float32)
+    behind = before if behind is None else behind
+    convolution = op.convolution(
+        image, op.constant(weights), list(strides), list(before), list(behind), list(dilations)
+    )
+    return openvino.Model([op.result(convolution)], [image])
+
+
+def run(model, image):
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    return openvino.Core().compile_model(model, "CPU", settings)([image])[0].copy()
+
+
+def drawn(shape, out=CHANNELS, taps=(3, 3)):
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal(shape).astype(np.float32)
+    spread = np.sqrt(shape[1] * taps[0] * taps[1])
+    return image, (rng.standard_normal((out, shape[1], *taps)) / spread).astype(np.float32)
+
+
+def exact(image, weights, dilations, before, behind):
+    """The convolution in float64, tap by tap."""
+    pads = ((0, 0), (0, 0), *zip(before, behind))
+    padded = np.pad(image.astype(np.float64), pads)
+    rows, columns = (padded.shape[2 + axis] - 2 * dilations[axis] for axis in (0, 1))
+    return sum(
+        np.einsum("kc,nchw->nkhw", weights[:, :, i, j].astype(np.float64), padded[:, :, y : y + rows, x : x + columns])
+        for i, y in enumerate(range(0, 3 * dilations[0], dilations[0]))
+        for j, x in enumerate(range(0, 3 * dilations[1], dilations[1]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "dilations", "before", "behind"),
+    [
+        ((8, 16), (1, 1), (1, 1), (1, 1)),
+        ((13, 9), (1, 1), (1, 1), (1, 1)),
+        ((11, 14), (1, 1), (0, 0), (0, 0)),
+        ((12, 10), (2, 3), (2, 3), (2, 3)),
+        ((4, 32), (2, 8), (2, 8), (2, 8)),
+        ((10, 12), (1, 1), (2, 0), (0, 3)),
+    ],
+)
+def test_value_in_float64(size, dilations, before, behind):
+    image, weights = drawn((2, CHANNELS, *size), CHANNELS + 32)
+    plain = model_of(image.shape, weights, dilations, before, behind)
+    rewritten = plain.clone()
+    assert replace_convolutions(rewritten) == 1
+    expected = exact(image, weights, dilations, before, behind)
+    given = run(rewritten, image)
+    assert given.shape == expected.shape
+    np.testing.assert_allclose(given, expected, rtol=1e-4, atol=2e-5)
+    error, plain_error = (np.sqrt(np.mean((found - expected) ** 2)) for found in (given, run(plain, image)))
+    assert error < 10 * plain_error
+
+
+def test_value_in_several_products(monkeypatch):
+    monkeypatch.setattr(winograd, "TILES_AT_ONCE", 5)
+    image, weights = drawn((1, CHANNELS, 12, 20))
+    model = model_of(image.shape, weights)
+    assert replace_convolutions(model) == 1
+    assert sum(node.get_type_name() == "MatMul" for node in model.get_ops()) == 3 * 3  # 15 tiles
+    np.testing.assert_allclose(run(model, image), exact(image, weights, (1, 1), (1, 1), (1, 1)), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"channels": CHANNELS - 1},
+        {"out": CHANNELS - 1},
+        {"strides": (2, 2)},
+        {"taps": (1, 1), "before": (0, 0)},
+        {"taps": (5, 5)},
+        {"size": (3, 3), "dilations": (3, 3), "before": (3, 3)},  # nine tiles of one output
+    ],
+    ids=["few channels", "few outputs", "stride", "one tap", "five taps", "no gain"],
+)
+def test_value_others_are_left_alone(changes):
+    changes = dict(changes)
+    shape = (1, changes.pop("channels", CHANNELS), *changes.pop("size", (8, 8)))
+    _, weights = drawn(shape, changes.pop("out", CHANNELS), changes.pop("taps", (3, 3)))
+    model = model_of(shape, weights, **changes)
+    before = [node.get_friendly_name() for node in model.get_ops()]
+    assert replace_convolutions(model) == 0
+    assert [node.get_friendly_name() for node in model.get_ops()] == before
+
+
+def test_value_every_reader_reads_the_rewritten_one():
+    image, weights = drawn((1, CHANNELS, 8, 8))
+    model = model_of(image.shape, weights)
+    (convolution,) = [node for node in model.get_ops() if node.get_type_name() == "Convolution"]
+    both = op.add(op.relu(convolution), convolution)
+    model = openvino.Model([op.result(both)], model.get_parameters())
+    assert replace_convolutions(model) == 1
+    assert "Convolution" not in {node.get_type_name() for node in model.get_ops()}
+    expected = exact(image, weights, (1, 1), (1, 1), (1, 1))
+    np.testing.assert_allclose(run(model, image), np.maximum(expected, 0) + expected, rtol=1e-4, atol=4e-5)
+
+
+@pytest.mark.parametrize("tile", POINTS)
+def test_value_transforms_of_whole_numbers(tile):
+    after, taps, inputs = transforms(tile)
+    image, filter_ = np.arange(1.0, tile + 3) ** 2, np.array([3.0, -5.0, 7.0])
+    np.testing.assert_allclose(after @ ((taps @ filter_) * (inputs @ image)), np.correlate(image, filter_), rtol=1e-12)
+
+
+def test_value_the_tile_of_the_fewest_multiplications():
+    assert Axis(64, 64, 1, 1).multiplications == 16 * 6
+    assert Axis(32, 32, 16, 16).multiplications == 16 * 4  # two outputs to each of sixteen phases
+    assert Axis(32, 32, 16, 16).tile == 2
+    assert Axis(32, 32, 4, 4).tile == 4
