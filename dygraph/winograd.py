@@ -21,6 +21,8 @@ TAPS = 3
 POINTS: dict[int, tuple[float, ...]] = {2: (0, 1, -1), 4: (0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)}
 #: With fewer channels a convolution is memory rather than multiplications.
 LEAST_CHANNELS = 256
+#: With fewer tiles the weights, of which there are four times as many, take the time.
+LEAST_TILES = 32
 #: Below this share of the multiplications the sums before and after are paid for.
 MOST_MULTIPLICATIONS = 0.5
 #: Tiles in one product: their sums stay in a processor's cache, and memory does not grow with the image.
@@ -66,9 +68,14 @@ class Axis:
         return min(POINTS, key=lambda tile: (tile + TAPS - 1) * len(self._first(tile)))
 
     @property
+    def tiles(self) -> int:
+        """How many there are."""
+        return len(self._first(self.tile))
+
+    @property
     def multiplications(self) -> int:
         """Of all tiles, for one channel."""
-        return (self.tile + TAPS - 1) * len(self._first(self.tile))
+        return (self.tile + TAPS - 1) * self.tiles
 
     def _first(self, tile: int) -> np.ndarray:
         """The first output of every tile."""
@@ -115,6 +122,8 @@ def _gains(node: Node) -> bool:
     if taps != [TAPS, TAPS] or list(attributes["strides"]) != [1, 1] or min(out, channels) < LEAST_CHANNELS:
         return False
     rows, columns = _axes(node)
+    if node.get_output_shape(0)[0] * rows.tiles * columns.tiles < LEAST_TILES:
+        return False
     plain = TAPS**2 * rows.outputs * columns.outputs
     return rows.multiplications * columns.multiplications <= MOST_MULTIPLICATIONS * plain
 
@@ -184,7 +193,7 @@ def _reads(images: int, rows: Axis, columns: Axis) -> np.ndarray:
 def _writes(images: int, rows: Axis, columns: Axis) -> np.ndarray:
     """``[N H W]``: rows of the tiles' outputs ``[places of a tile, tiles]`` taken as one axis."""
     (row_place, row_tile), (column_place, column_tile) = rows.writes(), columns.writes()
-    tiles_hw = rows.reads().shape[1], columns.reads().shape[1]
+    tiles_hw = rows.tiles, columns.tiles
     place = row_place[:, None] * columns.tile + column_place
     image = np.arange(images)[:, None, None]
     tile = (image * tiles_hw[0] + row_tile[:, None]) * tiles_hw[1] + column_tile

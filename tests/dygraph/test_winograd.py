@@ -14,6 +14,11 @@ from dygraph.winograd import POINTS, Axis, replace_convolutions, transforms  # n
 CHANNELS = winograd.LEAST_CHANNELS
 
 
+@pytest.fixture
+def any_number_of_tiles(monkeypatch):
+    monkeypatch.setattr(winograd, "LEAST_TILES", 1)
+
+
 def model_of(shape, weights, dilations=(1, 1), before=(1, 1), behind=None, strides=(1, 1)):
     image = op.parameter(list(shape), np.float32)
     behind = before if behind is None else behind
@@ -47,6 +52,7 @@ def exact(image, weights, dilations, before, behind):
     )
 
 
+@pytest.mark.usefixtures("any_number_of_tiles")
 @pytest.mark.parametrize(
     ("size", "dilations", "before", "behind"),
     [
@@ -71,6 +77,7 @@ def test_value_in_float64(size, dilations, before, behind):
     assert error < 10 * plain_error
 
 
+@pytest.mark.usefixtures("any_number_of_tiles")
 def test_value_in_several_products(monkeypatch):
     monkeypatch.setattr(winograd, "TILES_AT_ONCE", 5)
     image, weights = drawn((1, CHANNELS, 12, 20))
@@ -80,6 +87,7 @@ def test_value_in_several_products(monkeypatch):
     np.testing.assert_allclose(run(model, image), exact(image, weights, (1, 1), (1, 1), (1, 1)), rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.usefixtures("any_number_of_tiles")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -102,6 +110,7 @@ def test_value_others_are_left_alone(changes):
     assert [node.get_friendly_name() for node in model.get_ops()] == before
 
 
+@pytest.mark.usefixtures("any_number_of_tiles")
 def test_value_every_reader_reads_the_rewritten_one():
     image, weights = drawn((1, CHANNELS, 8, 8))
     model = model_of(image.shape, weights)
@@ -126,3 +135,9 @@ def test_value_the_tile_of_the_fewest_multiplications():
     assert Axis(32, 32, 16, 16).multiplications == 16 * 4  # two outputs to each of sixteen phases
     assert Axis(32, 32, 16, 16).tile == 2
     assert Axis(32, 32, 4, 4).tile == 4
+
+
+@pytest.mark.parametrize(("height", "count"), [(28, 0), (32, 1)])
+def test_value_few_tiles_do_not_pay(height, count):
+    image, weights = drawn((1, CHANNELS, height, 16))  # tiles of 4x4: 28 and 32
+    assert replace_convolutions(model_of(image.shape, weights)) == count
