@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from dygraph.engine.export import MOST_DIFFERENT_PIXELS, ExportSpec, share_of_other_classes
-from dygraph.winograd import replace_convolutions
 from shared.engine.stepper import Predictor
 from shared.errors import MachineError, RunFailedError
 from shared.runtime import threads
@@ -67,6 +66,8 @@ def _onnxruntime(path: Path) -> Runner:
 
 def _openvino(path: Path, precision: str = "f32") -> Runner:
     import openvino
+
+    from dygraph.winograd import replace_convolutions
 
     core = openvino.Core()
     model = core.read_model(str(path))

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from openvino import Model, Node, Output
+from openvino import Model, Node, Output
+from openvino import opset13 as op
 
 TAPS = 3
 #: Outputs of a tile along an axis -> the points its polynomials are taken at, beside infinity; what rounds least.
@@ -144,41 +142,26 @@ def _axes(node: Node) -> tuple[Axis, Axis]:
 
 def _products(node: Node) -> Output:
     """What computes the convolution's output ``[N, K, H, W]``; channels are last in between."""
-    from openvino import opset13 as op
-
-    images, channels, height, width = node.input_value(0).get_shape()
-    out_shape = list(node.get_output_shape(0))
+    images, channels, *size_hw = node.input_value(0).get_shape()
+    _, out, *out_hw = node.get_output_shape(0)
     rows, columns = _axes(node)
-    after, taps, inputs = (np.kron(a, b) for a, b in zip(transforms(rows.tile), transforms(columns.tile)))
-    weights = node.input_value(1).get_node().data.astype(np.float64)
-    out = weights.shape[0]
-    weights = (taps @ weights.reshape(-1, TAPS**2).T).reshape(-1, out, channels).astype(np.float32)
+    after, taps, inputs = (np.kron(*pair) for pair in zip(transforms(rows.tile), transforms(columns.tile)))
+    weights = node.input_value(1).get_node().data.reshape(out, channels, TAPS**2)
+    filters = _constant(np.einsum("pt,oct->poc", taps, weights))
+    before, behind = _constant(inputs), _constant(after)
     reads, writes = _reads(images, rows, columns), _writes(images, rows, columns)
 
-    def shaped(value: Output, *shape: int) -> Node:
-        return op.reshape(value, op.constant(np.array(shape, np.int64)), special_zero=False)
-
-    def taken(value: Output, rows_: np.ndarray) -> Node:
-        return op.gather(value, op.constant(rows_.astype(np.int32)), op.constant(np.int32(0)))
-
-    def turned(value: Output, *axes: int) -> Node:
-        return op.transpose(value, op.constant(np.array(axes, np.int64)))
-
-    def product(a: Node, b: Node, turn: bool = False) -> Node:
-        return op.matmul(a, b, transpose_a=False, transpose_b=turn)
-
-    pixels = shaped(turned(node.input_value(0), 0, 2, 3, 1), images * height * width, channels)
-    pixels = op.concat([pixels, op.constant(np.zeros((1, channels), np.float32))], axis=0)
-    filters, before, behind = op.constant(weights), *(op.constant(m.astype(np.float32)) for m in (inputs, after))
+    pixels = _shaped(_turned(node.input_value(0), 0, 2, 3, 1), images * size_hw[0] * size_hw[1], channels)
+    pixels = op.concat([pixels, _constant(np.zeros((1, channels)))], axis=0)
     parts = []
     for start in range(0, reads.shape[1], TILES_AT_ONCE):
-        part = reads[:, start : start + TILES_AT_ONCE]
-        sums = product(before, shaped(taken(pixels, part.ravel()), len(part), -1))
-        mixed = product(shaped(sums, len(part), -1, channels), filters, turn=True)
-        parts.append(shaped(product(behind, shaped(mixed, len(part), -1)), len(after), -1, out))
+        read = reads[:, start : start + TILES_AT_ONCE]
+        sums = _product(before, _shaped(_taken(pixels, read), len(read), -1))
+        mixed = _product(_shaped(sums, len(read), -1, channels), filters, turn=True)
+        parts.append(_shaped(_product(behind, _shaped(mixed, len(read), -1)), len(after), -1, out))
     tiles = op.concat(parts, axis=1) if len(parts) > 1 else parts[0]
-    found = taken(shaped(tiles, -1, out), writes)
-    return turned(shaped(found, images, *out_shape[2:], out), 0, 3, 1, 2).output(0)
+    found = _taken(_shaped(tiles, -1, out), writes)
+    return _turned(_shaped(found, images, *out_hw, out), 0, 3, 1, 2).output(0)
 
 
 def _reads(images: int, rows: Axis, columns: Axis) -> np.ndarray:
@@ -198,3 +181,24 @@ def _writes(images: int, rows: Axis, columns: Axis) -> np.ndarray:
     image = np.arange(images)[:, None, None]
     tile = (image * tiles_hw[0] + row_tile[:, None]) * tiles_hw[1] + column_tile
     return (place * (images * tiles_hw[0] * tiles_hw[1]) + tile).ravel()
+
+
+def _constant(values: np.ndarray) -> Node:
+    return op.constant(values.astype(np.float32))
+
+
+def _shaped(value: Node, *shape: int) -> Node:
+    return op.reshape(value, op.constant(np.array(shape, np.int64)), special_zero=False)
+
+
+def _turned(value: Node | Output, *axes: int) -> Node:
+    return op.transpose(value, op.constant(np.array(axes, np.int64)))
+
+
+def _taken(value: Node, rows: np.ndarray) -> Node:
+    return op.gather(value, op.constant(rows.ravel().astype(np.int32)), op.constant(np.int32(0)))
+
+
+def _product(left: Node, right: Node, turn: bool = False) -> Node:
+    """Of matrices, the right one transposed where ``turn`` says so."""
+    return op.matmul(left, right, transpose_a=False, transpose_b=turn)

@@ -14,11 +14,9 @@ import pytest
 from PIL import Image
 
 from dygraph import cli as eager
-from dygraph import converted
 from dygraph.converted import ENGINES, OWN_SHAPES, ConvertedPredictor, with_backend
 from dygraph.engine.export import export_eager
 from dygraph.engine.stepper import EagerPredictor
-from dygraph.winograd import LEAST_CHANNELS
 from legacy.pdseg import cli as static
 from shared.errors import MachineError, RunFailedError
 from tests.integration.conftest import finish, pairs, succeed
@@ -124,10 +122,11 @@ def test_value_images_of_many_sizes(engine):
 
 @pytest.mark.skipif(bool(MISSING["openvino"]), reason=f"{MISSING['openvino']} are not installed")
 def test_value_wide_convolutions_by_openvino(monkeypatch):
+    from dygraph import winograd
+
     rewritten = []
-    replace = converted.replace_convolutions
-    monkeypatch.setattr(converted, "replace_convolutions", lambda model: rewritten.append(replace(model)))
-    width = LEAST_CHANNELS
+    replace, width = winograd.replace_convolutions, winograd.LEAST_CHANNELS
+    monkeypatch.setattr(winograd, "replace_convolutions", lambda model: rewritten.append(replace(model)))
     layers = [paddle.nn.Conv2D(*sizes, padding=1) for sizes in ((3, width, 3), (width, width, 3), (width, 5, 3))]
     network = in_a_list(paddle.nn.Sequential(layers[0], paddle.nn.ReLU(), *layers[1:]))
     own = EagerPredictor(network)
