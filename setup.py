@@ -11,7 +11,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "shared" / "__init__.py").r
 # extras that the tests need as well
 PNG = ["imagecodecs>=2023.3.16"]
 ONNX = ["paddle2onnx>=2.1", "onnxruntime>=1.15"]
-OPENVINO = ["paddle2onnx>=2.1", "openvino>=2024.0"]
+OPENVINO = ["paddle2onnx>=2.1", "openvino>=2025.0"]
 
 setup(
     name="dualseg",
