@@ -2,7 +2,7 @@
 
 A tile of ``m`` outputs of a filter of three taps needs ``m + 2`` multiplications instead of ``3 m``, between sums of
 its inputs and sums of the taps; in two dimensions the savings multiply (Winograd 1980; Lavin and Gray,
-https://arxiv.org/abs/1509.09308). Everything stays float32, and the sums round.
+https://arxiv.org/abs/1509.09308). Everything stays float32; the sums round, to about ten times the error of plain ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEAST_CHANNELS = 256
 LEAST_TILES = 32
 #: Below this share of the multiplications the sums before and after are paid for.
 MOST_MULTIPLICATIONS = 0.5
-#: Tiles in one product: their sums stay in a processor's cache, and memory does not grow with the image.
+#: Tiles in one product, so that the memory for their sums does not grow with the image.
 TILES_AT_ONCE = 256
 
 
