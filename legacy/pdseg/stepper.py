@@ -54,8 +54,8 @@ class StaticPredictor:
     ) -> None:
         self.build_network = build_network
         self.fast_kernels = fast_kernels
-        self.initial = dict(weights)
-        self.dtype = str(next(iter(self.initial.values())).dtype)
+        self.dtype = str(next(iter(weights.values())).dtype)
+        self._initial = dict(weights)
         self.place = place
         self.scope = static.Scope()
         weakref.finalize(self, _empty, self.scope)  # Paddle keeps every Scope until the process ends
@@ -112,12 +112,16 @@ class StaticPredictor:
         return {key: np.array(self._tensor(variable)) for key, variable in names.items()}
 
     def _create(self, program: TrainProgram | InferenceProgram) -> None:
-        """The Program's variables in the Scope: the weights as they were given, the others as the startup says."""
+        """The Program's variables in the Scope: the weights as they were given, the others as the startup says.
+
+        From then on the Scope alone holds them: a second copy would be a tenth of what a small step takes.
+        """
         names = program.names.model
         shapes = take_weights_out(program.startup, names.values())
         expected = {key: shapes[variable] for key, variable in names.items()}
-        for key, value in match_strict(expected, self.initial, "the network's weights").items():
+        for key, value in match_strict(expected, self._initial, "the network's weights").items():
             self.scope.var(names[key]).get_tensor().set(np.ascontiguousarray(value), self.place)
+        self._initial = {}
         self._run(program.startup)
 
     def _write(self, names: Mapping[str, str], values: Mapping[str, np.ndarray], source: str) -> None:
