@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import paddle
@@ -23,20 +24,45 @@ def forward(logits: Tensor, label: Tensor, ignore_index: int) -> tuple[Tensor, T
         ``[N, K, H, W]``, and ``[N, 1, H, W]``, which is 0 where the label is ``ignore_index``, and 64 at most; Paddle's
         own kernel ends there too.
     """
-    shape = tuple(logits.shape)
-    softmax = paddle.empty(shape, "float32")
-    _softmax(shape)(logits.contiguous(), softmax)
+    return _losses(logits.contiguous(), paddle.empty(logits.shape, "float32"), label, ignore_index)
+
+
+def forward_in_place(logits: Tensor, label: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """The same, the softmax in the memory of ``logits``."""
+    logits = logits.contiguous()
+    return _losses(logits, logits, label, ignore_index)
+
+
+def gradient(label: Tensor, softmax: Tensor, loss_gradient: Tensor, ignore_index: int) -> Tensor:
+    """The gradient of the logits for that of the loss, ``[N, 1, H, W]``."""
+    return _gradient(paddle.multiply, label, softmax, loss_gradient, ignore_index)
+
+
+def gradient_in_place(label: Tensor, softmax: Tensor, loss_gradient: Tensor, ignore_index: int) -> Tensor:
+    """The same, in the memory of ``softmax``."""
+    return _gradient(paddle.multiply_, label, softmax, loss_gradient, ignore_index)
+
+
+def _losses(logits: Tensor, softmax: Tensor, label: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Writes ``softmax``, which may be ``logits``."""
+    _softmax(tuple(logits.shape))(logits, softmax)
     counted, ids = _counted(label, ignore_index)
     likely = paddle.take_along_axis(softmax, ids, axis=_CLASS_AXIS, broadcast=False).clip(min=_LEAST)
     return softmax, paddle.log(likely).scale(-1.0) * counted
 
 
-def gradient(label: Tensor, softmax: Tensor, loss_gradient: Tensor, ignore_index: int) -> Tensor:
-    """The gradient of the logits for that of the loss, ``[N, 1, H, W]``."""
+def _gradient(
+    multiply: Callable[[Tensor, Tensor], Tensor],
+    label: Tensor,
+    softmax: Tensor,
+    loss_gradient: Tensor,
+    ignore_index: int,
+) -> Tensor:
     counted, ids = _counted(label, ignore_index)
     weight = loss_gradient * counted
     of_label = paddle.take_along_axis(softmax, ids, axis=_CLASS_AXIS, broadcast=False)
-    return (softmax * weight).put_along_axis_(ids, (of_label - 1.0) * weight, axis=_CLASS_AXIS, broadcast=False)
+    of_label = (of_label - 1.0) * weight  # before ``softmax`` may be no more
+    return multiply(softmax, weight).put_along_axis_(ids, of_label, axis=_CLASS_AXIS, broadcast=False)
 
 
 def _counted(label: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,10 @@ _CONSTANT = "pd_op.full"
 _LIST = "builtin.combine"
 _NUMBERS = ("beta1", "beta2", "epsilon")
 _OVERWRITTEN = {"relu": 0, "relu_grad": 1, "add": 0}
-_OWN_MEMORY = ("conv2d", "depthwise_conv2d", "bilinear_interp", "batch_norm", "relu", "add")
+_OWN_MEMORY = (
+    *("conv2d", "depthwise_conv2d", "bilinear_interp", "batch_norm", "relu", "add"),
+    "cross_entropy_with_softmax",
+)
 #: Operators whose results are in memory that nothing else reads, unless their operand's may be.
 FRESH = {f"pd_op.{name}{kind}" for name in _OWN_MEMORY for kind in ("", "_", "_grad")} | {"pd_op.add_n"}
 

@@ -21,6 +21,10 @@ _GRADIENTS = {  # by whether the image and the kernel have one
     (True, False): convolution.image_gradient,
     (False, True): convolution.kernel_gradient,
 }
+_IN_PLACE = {  # by the operator; the number is that of the operand as the function takes them
+    _CROSS_ENTROPY: {"overwriting": cross_entropy.forward_in_place, "overwritten": 0},
+    f"{_CROSS_ENTROPY}_grad": {"overwriting": cross_entropy.gradient_in_place, "overwritten": 1},
+}
 
 
 def resized_images(block: pir.Block) -> set[int]:
@@ -30,7 +34,10 @@ def resized_images(block: pir.Block) -> set[int]:
 
 def kernel_call(op: pir.Operation, resized: set[int]) -> Call | None:
     """``op`` by a kernel that is faster, or None; ``resized`` as :func:`resized_images` gives it."""
-    return Call(op, *_kernel(op), is_kernel=True) if _is_slow(op, resized) else None
+    if not _is_slow(op, resized):
+        return None
+    in_place = _IN_PLACE.get(op.name(), {})
+    return Call(op, *_kernel(op), is_kernel=True, **in_place)
 
 
 def _kernel(op: pir.Operation) -> tuple[Callable[..., Any], Sequence[int], Sequence[Any]]:

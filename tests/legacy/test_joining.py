@@ -12,6 +12,7 @@ from paddle.autograd import ir_backward
 
 from dygraph.engine.loss_scaling import LossScaler
 from dygraph.engine.static_mode import building, static_mode
+from dygraph.kernels import cross_entropy
 from dygraph.kernels.choice import lacking
 from legacy.pdseg import joining
 from legacy.pdseg.joining import join_operators
@@ -134,11 +135,63 @@ def test_value_a_sum_with_a_bias_and_a_sum_that_is_read_again(backwards):
         now = join_operators(main, asked)
         assert [op.name().startswith("py_op.") for op in main.global_block().ops].count(True) == 1
         asked = [now(value) for value in asked]
-    with static_mode(), static.scope_guard(static.Scope()):
-        found = static.Executor(paddle.CPUPlace()).run(main, feed=feed, fetch_list=asked)
+    found = _run(main, feed, asked)
     total = np.maximum(feed["x"], 0) + np.maximum(feed["bias"], 0)
     for value, expected in zip(found, (total, 2 * total, 2 * total, total, np.abs(feed["x"]))):
         assert np.array_equal(value, expected)
+
+
+def test_value_a_loss_writes_over_its_logits_and_its_gradient_over_the_softmax(monkeypatch):
+    """Those are the largest maps of a network, at the moment when it holds most."""
+    written = []
+    losses, gradient = cross_entropy._losses, cross_entropy._gradient
+
+    def counting_losses(logits, softmax, *others):
+        written.append(("softmax", logits.data_ptr() == softmax.data_ptr()))
+        return losses(logits, softmax, *others)
+
+    def counting_gradient(multiply, label, softmax, *others):
+        result = gradient(multiply, label, softmax, *others)
+        written.append(("gradient", result.data_ptr() == softmax.data_ptr()))
+        return result
+
+    monkeypatch.setattr(cross_entropy, "_losses", counting_losses)
+    monkeypatch.setattr(cross_entropy, "_gradient", counting_gradient)
+    ladder.steps(_stepper(*HRNET), SHAPE, 1)
+    assert written == [("softmax", True), ("gradient", True)]
+
+
+@pytest.mark.parametrize("why", ["nothing else", "asked for", "read again", "another loss"])
+def test_value_logits_that_something_else_needs_are_not_written_over(why):
+    rng = np.random.default_rng(0)
+    feed = {"x": rng.standard_normal((2, 3, 8, 9), np.float32), "label": rng.integers(0, 3, (2, 1, 8, 9))}
+    with building() as (main, _):
+        x, label = (static.data(name, value.shape, value.dtype.name) for name, value in feed.items())
+        x.stop_gradient = False
+        logits = nn.functional.relu(x)
+        asked = [_pixel_losses(logits, label)]
+        if why == "asked for":
+            asked.append(logits)
+        elif why == "read again":
+            asked.append(paddle.sin(logits))
+        elif why == "another loss":
+            asked.append(_pixel_losses(logits, 2 - label))
+        asked += ir_backward.grad([one.sum() for one in asked], [x])
+        expected = _run(main, feed, asked)
+        now = join_operators(main, asked)
+        assert any("cross_entropy" in op.name() and "py_op" in op.name() for op in main.global_block().ops)
+        found = _run(main, feed, [now(value) for value in asked])
+    for value, plain in zip(found, expected):
+        np.testing.assert_allclose(value, plain, rtol=1e-5, atol=1e-6)
+
+
+def _pixel_losses(logits, label):
+    return nn.functional.cross_entropy(logits, label, ignore_index=255, reduction="none", axis=1)
+
+
+def _run(main, feed, asked):
+    with static_mode(), static.scope_guard(static.Scope()):
+        return static.Executor(paddle.CPUPlace()).run(main, feed=feed, fetch_list=asked)
 
 
 def test_value_a_step_that_overflows_is_skipped():

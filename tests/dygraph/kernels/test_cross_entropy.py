@@ -34,6 +34,25 @@ def test_value_and_gradient_are_paddles_in_float64(classes, ignore_index, scale)
     assert (gradient.numpy()[:, :, :2] == 0).all()
 
 
+def test_value_in_place_are_the_same_bits_in_the_memory_that_was_given():
+    rng = np.random.default_rng(0)
+    values, weights = (rng.standard_normal((2, classes, 9, 7), np.float32) for classes in (5, 1))
+    logits, ids, slope = (paddle.to_tensor(one) for one in (values, rng.integers(0, 5, (2, 1, 9, 7)), weights))
+    softmax, loss = cross_entropy.forward(logits, ids, 3)
+    gradient = cross_entropy.gradient(ids, softmax, slope, 3)
+    assert np.array_equal(logits.numpy(), values)
+    assert len({one.data_ptr() for one in (logits, softmax, gradient)}) == 3
+
+    place = logits.data_ptr()
+    found, losses = cross_entropy.forward_in_place(logits, ids, 3)
+    assert found.data_ptr() == place
+    assert np.array_equal(losses.numpy(), loss.numpy())
+    assert np.array_equal(found.numpy(), softmax.numpy())
+    found = cross_entropy.gradient_in_place(ids, found, slope, 3)
+    assert found.data_ptr() == place
+    assert np.array_equal(found.numpy(), gradient.numpy())
+
+
 def test_value_an_unlikely_label_has_paddles_loss():
     logits = paddle.to_tensor(np.array([0.0, 200.0], np.float32).reshape(1, 2, 1, 1))
     label = paddle.zeros([1, 1, 1, 1], "int64")
