@@ -38,12 +38,16 @@ SIZES = {  # (width, height) as configs write it
 
 
 def _configs() -> list:
-    """Every config; those that repeat a network and a data set with a deeper backbone are not for CI."""
-    lightest: dict[tuple[str, bool], Path] = {}
+    """Every config; for CI the lightest of each network, and the lightest of each data set."""
+    own: dict[str, Path] = {}
     for path in sorted(CONFIGS, key=lambda p: (_depth(p), p)):
-        lightest.setdefault((path.parent.name, "voc12aug" in path.stem), path)
-    own = set(lightest.values())
-    return [pytest.param(p, id=p.stem, marks=() if p in own else pytest.mark.repeats) for p in CONFIGS]
+        own.setdefault(path.parent.name, path)
+        own.setdefault(_data_set(path), path)
+    return [pytest.param(p, id=p.stem, marks=() if p in own.values() else pytest.mark.repeats) for p in CONFIGS]
+
+
+def _data_set(path: Path) -> str:
+    return load_run_config(str(path)).train_data.dataset.type
 
 
 def _depth(path: Path) -> int:

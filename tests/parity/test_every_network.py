@@ -18,16 +18,23 @@ CORE = {
     "NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet"),
     "NHWC": ("DeepLabV3P",),
 }
+#: A minute or more each, of layers that UNet, and U2Netp in both layouts, climb with too.
+REPEATS = {
+    "NCHW": ("U2Net",),
+    "NHWC": ("AttentionUNet", "U2Net", "UNet3Plus", "UNetPlusPlus"),
+}
 STEPS = 20
 
 
 def _every_network():
     """Every architecture of the registry in both layouts; those outside the core are slow."""
 
-    def mark(name, layout):
-        return pytest.mark.oldest if name in CORE[layout] else pytest.mark.slow
+    def marks(name, layout):
+        if name in CORE[layout]:
+            return [pytest.mark.oldest]
+        return [pytest.mark.slow, pytest.mark.repeats] if name in REPEATS[layout] else [pytest.mark.slow]
 
-    return [pytest.param(name, layout, marks=mark(name, layout)) for layout in CORE for name in sorted(MODELS)]
+    return [pytest.param(name, layout, marks=marks(name, layout)) for layout in CORE for name in sorted(MODELS)]
 
 
 @pytest.fixture(scope="module")

@@ -59,8 +59,19 @@ def test_parity_float64(name):
     _climb(ZOO[name].small_spec, ZOO[name].losses, "float64")
 
 
+#: The other recipes in full size train and evaluate in ``test_every_config.py``, small ones climb the ladder.
+IN_FULL_SIZE = ("DeepLabV3P", "EMANet", "FCN", "SFNet")
+
+
+RECIPES = [
+    pytest.param(name, marks=() if name in IN_FULL_SIZE else pytest.mark.repeats)
+    for name in sorted(MODELS)
+    if ZOO[name].small
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in sorted(MODELS) if ZOO[name].small])
+@pytest.mark.parametrize("name", RECIPES)
 def test_parity_recipes(name):
     _climb(ZOO[name].recipe, ZOO[name].losses, unused=ZOO[name].unused)
 
