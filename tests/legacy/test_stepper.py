@@ -69,9 +69,8 @@ def test_value_batches_of_another_size_train_the_same_weights():
 
 def test_value_a_predictor_takes_any_size():
     pair = ladder.make_pair(SPEC, SHAPE)
-    predictor = StaticPredictor(
-        pair.static.build_network, pair.static.initial, paddle.CPUPlace(), pair.static.fast_kernels
-    )
+    weights = pair.static.state().model
+    predictor = StaticPredictor(pair.static.build_network, weights, paddle.CPUPlace(), pair.static.fast_kernels)
     for shape in ((1, 3, 32, 32), (2, 3, 50, 70)):
         images, _ = ladder.images_and_labels(shape)
         logits = predictor.logits(images)
@@ -107,7 +106,7 @@ def test_error_load_state_names_what_does_not_fit(stepper, part, how):
 
 
 def test_error_initial_weights_of_another_network(stepper):
-    weights = {name: value for name, value in stepper.initial.items() if not name.startswith("head.cls")}
+    weights = {name: value for name, value in stepper.state().model.items() if not name.startswith("head.cls")}
     with pytest.raises(CheckpointError, match="the network's weights does not fit"):
         StaticPredictor(stepper.build_network, weights, paddle.CPUPlace()).logits(np.zeros((1, 3, 32, 32), np.float32))
 
