@@ -34,18 +34,18 @@ def _appended(
 class _Operators:
     """What ``Block.ops`` gives, listed when it has to be."""
 
-    def __init__(self, block: pir.Block) -> None:
+    def __init__(self, block: _Block) -> None:
         self.block = block
 
     def __len__(self) -> int:
-        return self.block.num_ops()
+        return self.block.count()
 
     def __getitem__(self, place: Any) -> Any:
         return self.block.back() if place in (-1, len(self) - 1) else self._listed[place]
 
     @cached_property
     def _listed(self) -> list[pir.Operation]:
-        return self.block.ops
+        return self.block.listed()
 
 
 class _Block:
@@ -55,10 +55,22 @@ class _Block:
 
     def __init__(self, block: pir.Block) -> None:
         self._block = block
+        self._last, self._count = -1, 0
 
     @property
     def ops(self) -> _Operators:
-        return _Operators(self._block)
+        return _Operators(self)
+
+    def listed(self) -> list[pir.Operation]:
+        """All operators."""
+        return self._block.ops
+
+    def count(self) -> int:
+        """How many there are; Paddle walks through all of them to say so, and only ever appends to this block."""
+        last = self._block.back().id()
+        if last != self._last:
+            self._last, self._count = last, self._block.num_ops()
+        return self._count
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._block, name)
