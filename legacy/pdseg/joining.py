@@ -17,10 +17,11 @@ from legacy.pdseg.kernels import kernel_call, resized_images
 _UPDATES = ("pd_op.momentum_", "pd_op.adam_", "pd_op.adamw_")
 _CONVOLUTION = "pd_op.conv2d"
 _ADD_GRADIENT = "pd_op.add_grad"
-_BATCH_NORM, _RESERVED = "pd_op.batch_norm_", 5
+_BATCH_NORM, _NORM_AGAIN, _RESERVED = "pd_op.batch_norm_", "pd_op.batch_norm", 5
 _JOINED = {
     # the running mean and variance are moved where they are; the reserved space, for a GPU, is not there
     _BATCH_NORM: {"in_place": {1: 1, 2: 2}},
+    _NORM_AGAIN: {},
     "pd_op.batch_norm_grad": {"absent": (7,)},
     "pd_op.relu": {},
     "pd_op.relu_grad": {},
@@ -93,7 +94,8 @@ def _call(op: pir.Operation, resized: set[int]) -> Call | None:
 def _is_joined(op: pir.Operation) -> bool:
     if op.name() == _ADD_GRADIENT and len({tuple(value.shape) for value in op.operands_source()}) > 1:
         return False
-    sized = (result for i, result in enumerate(op.results()) if (op.name(), i) != (_BATCH_NORM, _RESERVED))
+    is_norm = op.name() in (_BATCH_NORM, _NORM_AGAIN)
+    sized = (result for i, result in enumerate(op.results()) if not (is_norm and i == _RESERVED))
     return op.name() in _JOINED and all(result.initialized() and -1 not in result.shape for result in sized)
 
 

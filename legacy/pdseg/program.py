@@ -21,6 +21,7 @@ from dygraph.engine.optimizer import build_optimizer, trainable_names
 from dygraph.engine.precision import FULL, Precision, forward
 from dygraph.engine.static_mode import building
 from legacy.pdseg.joining import join_operators
+from legacy.pdseg.recomputing import recompute_norms
 from shared.config.run_config import OptimizerConfig
 
 NetworkBuilder = Callable[[], paddle.nn.Layer]
@@ -111,6 +112,7 @@ def build_train_program(
         )
         gradients = {structured[parameter.name]: gradient for parameter, gradient in pairs if gradient is not None}
         if fast_kernels:
+            recompute_norms(main)
             now = join_operators(main, [*fetches, *gradients.values()])
             fetches = [now(fetch) for fetch in fetches]
             gradients = {name: now(gradient) for name, gradient in gradients.items()}
