@@ -9,7 +9,7 @@ from paddle import pir, static
 
 _NORM = "pd_op.batch_norm_"
 _CONVOLUTION, _GRADIENT = "pd_op.conv2d", "pd_op.conv2d_grad"
-_LEAST_NUMBERS = 2**22
+_LEAST_NUMBERS = 2**24
 
 
 def recompute_norms(program: static.Program) -> None:
