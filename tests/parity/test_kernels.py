@@ -6,6 +6,7 @@ That the two modes have equal bits with them is what ``test_every_network.py`` s
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -33,7 +34,8 @@ SHAPE = (2, 3, 33, 49)
 SEEDS = (11, 12, 13)
 # Without AVX-512 oneDNN adds the products of one output in a single chain, here as in PyTorch: a 3x3 convolution of
 # 2048 channels is 2.4e-6 off there and 3e-7 off by MKL, which adds in blocks. Half precision would be off by 1e-3.
-CHAIN_ROUNDING = 2e-6
+_CPU = Path("/proc/cpuinfo")
+ROUNDING = 1e-7 if _CPU.is_file() and "avx512f" in _CPU.read_text(encoding="utf-8") else 2e-6
 
 needs_kernels = pytest.mark.skipif(lacking() is not None, reason=str(lacking()))
 
@@ -86,20 +88,14 @@ def _is_as_near(name, seed):
 @needs_kernels
 @pytest.mark.parametrize("name", NETWORKS)
 def test_value_a_prediction_is_as_near_to_float64_as_with_paddles_kernels(name):
-    """From one of three beginnings: a softmax of large values makes much of a last bit."""
-    assert any(_predicts_as_near(name, seed) for seed in SEEDS)
-
-
-def _predicts_as_near(name, seed):
-    plain, fast, exact = _stepper(name, seed), _stepper(name, seed, fast_kernels=True), _stepper(name, seed, "float64")
+    plain, fast, exact = _stepper(name, 11), _stepper(name, 11, fast_kernels=True), _stepper(name, 11, "float64")
     start = plain.state().model
     for other in (fast, exact):
         other.load_state(StepperState(start, {}))
     images, _ = ladder.images_and_labels((1, 3, 33, 49), "float64")
     expected = exact.logits(images)
     wrong = [np.linalg.norm(one.logits(images) - expected) for one in (plain, fast)]
-    assert wrong[1] > 0, "no rounding at all, as if these were not its logits"
-    return wrong[1] <= 3 * wrong[0] + CHAIN_ROUNDING * np.linalg.norm(expected)
+    assert 0 < wrong[1] <= 3 * wrong[0] + ROUNDING * np.linalg.norm(expected)
 
 
 def _distance(one, other):
