@@ -1,4 +1,8 @@
-"""A backward pass built without listing the block's operators three times for each operator."""
+"""A backward pass built without listing the block's operators three times for each operator.
+
+Nor are gradients of zeros written for the statistics of every batch norm, which its own gradient does not read: Paddle
+writes two operators for each, walks through all of them several times and removes them again.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,31 @@ from paddle import pir
 from paddle.autograd import ir_backward
 
 _append = ir_backward.append_backward_ops
+_append_full_like = ir_backward.append_full_like
+_BATCH_NORMS = ("pd_op.batch_norm", "pd_op.batch_norm_")
 
 
 @contextmanager
 def quick_backward() -> Iterator[None]:
     """For the body, in which gradients are asked for: Paddle counts and takes new operators without a list of all."""
     ir_backward.append_backward_ops = _appended
+    ir_backward.append_full_like = _without_statistics
     try:
         yield
     finally:
         ir_backward.append_backward_ops = _append
+        ir_backward.append_full_like = _append_full_like
+
+
+def _without_statistics(
+    number: float, copied: pir.Value, value: pir.Value, state: Any, backward_ops: list[pir.Operation]
+) -> Any:
+    """Where the output itself has no gradient either, Paddle leaves the batch norm out."""
+    source = value.get_defining_op()
+    if source is None or source.name() not in _BATCH_NORMS:
+        return _append_full_like(number, copied, value, state, backward_ops)
+    state.value_to_valuegrad[value] = [[pir.fake_value()]]
+    return None
 
 
 def _appended(
@@ -55,7 +74,7 @@ class _Block:
 
     def __init__(self, block: pir.Block) -> None:
         self._block = block
-        self._last, self._count = -1, 0
+        self._last = self._count = -1
 
     @property
     def ops(self) -> _Operators:
@@ -66,10 +85,14 @@ class _Block:
         return self._block.ops
 
     def count(self) -> int:
-        """How many there are; Paddle walks through all of them to say so, and only ever appends to this block."""
+        """How many there are; Paddle walks through all of them to say so, and only ever appends to this block.
+
+        Operators are numbered as they are made: the next number at the end is one more operator.
+        """
         last = self._block.back().id()
         if last != self._last:
-            self._last, self._count = last, self._block.num_ops()
+            is_next = self._count >= 0 and last == self._last + 1
+            self._last, self._count = last, self._count + 1 if is_next else self._block.num_ops()
         return self._count
 
     def __getattr__(self, name: str) -> Any:

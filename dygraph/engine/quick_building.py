@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
@@ -55,7 +56,13 @@ def _own_lines(f: FrameType | None = None, limit: int | None = None) -> tracebac
     while frame is not None and len(lines) < MOST_FRAMES:
         code = frame.f_code
         if not code.co_filename.startswith(_PADDLE):
-            lines.append(traceback.FrameSummary(code.co_filename, frame.f_lineno, code.co_name, lookup_line=False))
+            lines.append(_line(code.co_filename, frame.f_lineno, code.co_name))
         frame = frame.f_back
     lines.reverse()
     return lines
+
+
+@cache
+def _line(file: str, number: int, function: str) -> traceback.FrameSummary:
+    """One object for every operator of a line, which reads the line once."""
+    return traceback.FrameSummary(file, number, function, lookup_line=False)

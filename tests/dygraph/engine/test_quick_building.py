@@ -78,6 +78,27 @@ def test_value_lists_of_operators_are_those_of_paddle(monkeypatch, with_branch):
     assert len(quick[1]) == (4 if with_branch else 0)
 
 
+def test_value_gradients_around_batch_norms_are_those_of_paddle(monkeypatch):
+    """Several in a row and beside each other, one whose output nothing reads, one in evaluation mode, and a split."""
+
+    def lowered() -> list[tuple]:
+        with building() as (main, _):
+            x = static.data("x", [4, 6, 5, 5], "float32")
+            norms = [nn.BatchNorm2D(6) for _ in range(4)]
+            norms[2].eval()
+            left = norms[1](nn.Conv2D(6, 6, 3)(norms[0](x)))
+            right = norms[2](nn.Conv2D(6, 6, 3)(x))
+            norms[3](left)
+            first, _ = paddle.split(left + right, 2, axis=1)
+            ir_backward.grad(first.mean(), main.global_block().all_parameters(), allow_unused=True)
+        return operators(main)
+
+    quick = lowered()
+    monkeypatch.setattr(static_mode, "quick_building", nullcontext)
+    assert quick == lowered()
+    assert [name for name, _ in quick].count("pd_op.batch_norm_grad") == 3
+
+
 def test_error_of_a_run_quotes_the_line_of_the_network_and_none_of_paddle():
     main, y = built()
     with static_mode.static_mode(), static.scope_guard(static.Scope()):
@@ -103,4 +124,5 @@ def test_settings_come_back_afterwards_and_after_an_error():
 
 
 def settings() -> tuple:
-    return gc.isenabled(), layers.name_struct, traceback.extract_stack, ir_backward.append_backward_ops
+    replaced = ir_backward.append_backward_ops, ir_backward.append_full_like
+    return gc.isenabled(), layers.name_struct, traceback.extract_stack, *replaced
