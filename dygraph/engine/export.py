@@ -19,6 +19,7 @@ import yaml
 from paddle import inference
 from paddle.nn import functional
 
+from dygraph.engine.quick_building import quick_building
 from shared.config.effective import component_values
 from shared.config.run_config import RunConfig
 from shared.engine.checkpoint import ensure_writable
@@ -134,7 +135,8 @@ def export_eager(network: paddle.nn.Layer, spec: ExportSpec) -> None:
     whole.eval()
     signature = [paddle.static.InputSpec(list(spec.input_shape), "float32", "image")]
     traced = paddle.jit.to_static(whole, input_spec=signature, full_graph=True)
-    paddle.jit.save(traced, str(spec.save_dir / spec.model_name))
+    with quick_building():
+        paddle.jit.save(traced, str(spec.save_dir / spec.model_name))
     spec.rename_params()
 
 

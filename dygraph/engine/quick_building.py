@@ -1,4 +1,4 @@
-"""Programs built in half the time: what Paddle notes beside each operator is made cheap, or left away."""
+"""Programs built and networks exported in half the time: what Paddle notes beside operators is cheap, or left away."""
 
 from __future__ import annotations
 

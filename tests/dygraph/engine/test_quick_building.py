@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import json
 import traceback
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -14,9 +16,10 @@ from paddle import nn, static
 from paddle.autograd import ir_backward
 from paddle.nn.layer import layers
 
-from dygraph.engine import static_mode
+from dygraph.engine import export, static_mode
 from dygraph.engine.static_mode import building
 
+NAMES = "struct_name"
 PADDLE = str(Path(paddle.__file__).parent)
 
 
@@ -40,7 +43,7 @@ def built() -> tuple[static.Program, paddle.pir.Value]:
 
 def operators(program: static.Program) -> list[tuple]:
     """Name and attributes of every operator, without what is noted for messages and for automatic parallelism."""
-    notes = ("op_callstack", "struct_name")
+    notes = ("op_callstack", NAMES)
     return [
         (op.name(), sorted((key, str(value)) for key, value in op.attrs().items() if key not in notes))
         for op in program.global_block().ops
@@ -97,6 +100,26 @@ def test_value_gradients_around_batch_norms_are_those_of_paddle(monkeypatch):
     monkeypatch.setattr(static_mode, "quick_building", nullcontext)
     assert quick == lowered()
     assert [name for name, _ in quick].count("pd_op.batch_norm_grad") == 3
+
+
+def test_value_an_exported_network_is_the_one_exported_without_it(monkeypatch, tmp_path):
+    network = nn.Sequential(nn.Conv2D(3, 4, 3), nn.BatchNorm2D(4), nn.ReLU(), nn.Conv2D(4, 2, 1))
+    files = []
+    for name, building_of in (("quick", export.quick_building), ("slow", nullcontext)):
+        monkeypatch.setattr(export, "quick_building", building_of)
+        spec = export.ExportSpec(tmp_path / name, "none")
+        export.export_eager(network, spec)
+        files.append((without_struct_names(json.loads(spec.model_path.read_text())), spec.params_path.read_bytes()))
+    assert files[0] == files[1]
+    assert len(files[0][1]) > 4 * (3 * 4 * 9 + 4 * 4 + 4 * 2)
+
+
+def without_struct_names(written: Any) -> Any:
+    if isinstance(written, dict):
+        return {key: without_struct_names(value) for key, value in written.items()}
+    if isinstance(written, list):
+        return [without_struct_names(one) for one in written if not (isinstance(one, dict) and one.get("N") == NAMES)]
+    return written
 
 
 def test_error_of_a_run_quotes_the_line_of_the_network_and_none_of_paddle():
