@@ -31,13 +31,27 @@ MISSING = {
 }
 
 
+#: The engine that the default run takes in a mode; the others there are slow.
+BY_DEFAULT = {"eager": "openvino", "static": "onnxruntime"}
+
+
 def _packages_of(engine):
     missing = MISSING[engine]
     refusal = f"{missing} are not installed" if missing else ENGINES[engine].refusal()
-    return pytest.param(engine, marks=pytest.mark.skipif(bool(refusal), reason=refusal or ""))
+    return pytest.mark.skipif(bool(refusal), reason=refusal or "")
 
 
-with_each_engine = pytest.mark.parametrize("engine", [_packages_of(name) for name in ENGINES])
+def _in_mode(mode, engine):
+    slow = [] if BY_DEFAULT[mode] == engine else [pytest.mark.slow]
+    return pytest.param(mode, engine, marks=[_packages_of(engine), *slow])
+
+
+with_each_engine = pytest.mark.parametrize(
+    "engine", [pytest.param(engine, marks=_packages_of(engine)) for engine in ENGINES]
+)
+in_each_mode = pytest.mark.parametrize(
+    ("mode", "engine"), [_in_mode(mode, engine) for mode in BY_DEFAULT for engine in ENGINES]
+)
 
 
 @pytest.fixture
@@ -54,8 +68,7 @@ def commands(request):
     return get
 
 
-@with_each_engine
-@pytest.mark.parametrize("mode", ["eager", "static"])
+@in_each_mode
 def test_parity_scores_and_pictures_are_those_of_the_network(engine, mode, commands, scenes, tmp_path):
     val, predict, config, weights, folder = commands(mode)
     image = pairs(scenes)[0][0]
@@ -75,8 +88,7 @@ def test_parity_scores_and_pictures_are_those_of_the_network(engine, mode, comma
     assert len(np.unique(ids["paddle"])) > 1
 
 
-@with_each_engine
-@pytest.mark.parametrize("mode", ["eager", "static"])
+@in_each_mode
 def test_value_sliding_windows_and_scales_go_through_it(engine, mode, commands, tmp_path):
     val, _, config, weights, _ = commands(mode)
     flags = {

@@ -50,7 +50,9 @@ def predictor(eager_yaml, weights):
     return make_predictor(load_run_config(eager_yaml), str(weights), False)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [name if name != "everything" else pytest.param(name, marks=pytest.mark.slow) for name in WAYS]
+)
 def test_value_val_equals_inference_called_by_hand(way, eager_yaml, weights, predictor, scenes, tmp_path):
     flags, config = WAYS[way]
     ended = succeed(

@@ -164,7 +164,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["plain", pytest.param("everything", marks=pytest.mark.slow)])
 def test_value_eval_equals_inference_called_by_hand(way, static_yaml, static_weights, predictor, scenes, tmp_path):
     words, config = WAYS[way]
     given = ("--cfg", static_yaml, "--save_dir", tmp_path, "TEST.TEST_MODEL", static_weights)

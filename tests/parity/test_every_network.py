@@ -12,8 +12,12 @@ from shared.registry import MODELS
 from tests.parity.runs import tiny_run, write_images
 from tests.zoo import ZOO
 
-#: Networks in the default run, which ``make parity-oldest`` climbs with too: between them most kinds of layers and
-#: losses that a recipe has.
+#: Networks in the default run: every kind of branch, many losses, both layouts.
+DEFAULT = {
+    "NCHW": ("BiSeNetV2",),
+    "NHWC": ("DeepLabV3P",),
+}
+#: Networks that ``make parity-oldest`` climbs with: between them most kinds of layers and losses that a recipe has.
 CORE = {
     "NCHW": ("FCN", "DeepLabV3P", "BiSeNetV2", "EMANet"),
     "NHWC": ("DeepLabV3P",),
@@ -27,12 +31,12 @@ STEPS = 20
 
 
 def _every_network():
-    """Every architecture of the registry in both layouts; those outside the core are slow."""
+    """Every architecture of the registry in both layouts."""
 
     def marks(name, layout):
-        if name in CORE[layout]:
-            return [pytest.mark.oldest]
-        return [pytest.mark.slow, pytest.mark.repeats] if name in REPEATS[layout] else [pytest.mark.slow]
+        asked = ((pytest.mark.oldest, CORE), (pytest.mark.repeats, REPEATS))
+        slow = [] if name in DEFAULT[layout] else [pytest.mark.slow]
+        return slow + [mark for mark, names in asked if name in names[layout]]
 
     return [pytest.param(name, layout, marks=marks(name, layout)) for layout in CORE for name in sorted(MODELS)]
 

@@ -16,7 +16,7 @@ BOUND = 1e-9  # of the largest value of a tensor, in float64
 IN_DOUBLE = [case for case, (dtype, _) in rank_worker.CASES.items() if dtype == "float64"]
 
 
-@pytest.fixture(scope="module", params=[2, 3], ids=["2-ranks", "3-ranks"])
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)], ids="{}-ranks".format)
 def launched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """One launch that does every case in both modes; where the ranks wrote, and how many they were."""
     out = tmp_path_factory.mktemp("ranks")

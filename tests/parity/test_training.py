@@ -54,7 +54,7 @@ def _same_inference(pair, images, dtype):
     assert np.array_equal(pair.eager.class_ids(images), pair.static.class_ids(images))
 
 
-@pytest.mark.parametrize("name", ["FCN", "DeepLabV3P"])
+@pytest.mark.parametrize("name", ["FCN", pytest.param("DeepLabV3P", marks=pytest.mark.slow)])
 def test_parity_float64(name):
     _climb(ZOO[name].small_spec, ZOO[name].losses, "float64")
 
