@@ -35,7 +35,7 @@ MISSING = {
 BY_DEFAULT = {"eager": "openvino", "static": "onnxruntime"}
 
 
-def _packages_of(engine):
+def _needs_packages_of(engine):
     missing = MISSING[engine]
     refusal = f"{missing} are not installed" if missing else ENGINES[engine].refusal()
     return pytest.mark.skipif(bool(refusal), reason=refusal or "")
@@ -43,11 +43,11 @@ def _packages_of(engine):
 
 def _in_mode(mode, engine):
     slow = [] if BY_DEFAULT[mode] == engine else [pytest.mark.slow]
-    return pytest.param(mode, engine, marks=[_packages_of(engine), *slow])
+    return pytest.param(mode, engine, marks=[_needs_packages_of(engine), *slow])
 
 
 with_each_engine = pytest.mark.parametrize(
-    "engine", [pytest.param(engine, marks=_packages_of(engine)) for engine in ENGINES]
+    "engine", [pytest.param(engine, marks=_needs_packages_of(engine)) for engine in ENGINES]
 )
 in_each_mode = pytest.mark.parametrize(
     ("mode", "engine"), [_in_mode(mode, engine) for mode in BY_DEFAULT for engine in ENGINES]
