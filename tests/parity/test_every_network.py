@@ -12,7 +12,7 @@ from shared.registry import MODELS
 from tests.parity.runs import tiny_run, write_images
 from tests.zoo import ZOO
 
-#: Networks in the default run: every kind of branch, many losses, both layouts.
+#: Networks in the default run, one a layout; all others are slow.
 DEFAULT = {
     "NCHW": ("BiSeNetV2",),
     "NHWC": ("DeepLabV3P",),

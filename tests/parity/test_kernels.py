@@ -32,9 +32,9 @@ from tests.zoo import ZOO
 QUICK = ("BiSeNetV2", "FastSCNN", "FCN")
 SHAPE = (2, 3, 33, 49)
 SEEDS = (11, 12, 13)
+_CPU = Path("/proc/cpuinfo")
 # Without AVX-512 oneDNN adds the products of one output in a single chain, here as in PyTorch: a 3x3 convolution of
 # 2048 channels is 2.4e-6 off there and 3e-7 off by MKL, which adds in blocks. Half precision would be off by 1e-3.
-_CPU = Path("/proc/cpuinfo")
 ROUNDING = 1e-7 if _CPU.is_file() and "avx512f" in _CPU.read_text(encoding="utf-8") else 2e-6
 
 needs_kernels = pytest.mark.skipif(lacking() is not None, reason=str(lacking()))
