@@ -67,10 +67,14 @@ def _onnxruntime(path: Path) -> Runner:
 def _openvino(path: Path, precision: str = "f32") -> Runner:
     import openvino
 
+    from dygraph.last_resizing import resize_class_by_class
     from dygraph.winograd import replace_convolutions
 
     core = openvino.Core()
     model = core.read_model(str(path))
+    rewritten = precision == "f32"  # what the rewriting is measured in
+    if rewritten:
+        resize_class_by_class(model)
     # said, because by itself it takes bfloat16 where the processor has it, and the numbers are not the network's
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
@@ -85,7 +89,7 @@ def _openvino(path: Path, precision: str = "f32") -> Runner:
             own = model.clone()
             if shape is not None:
                 own.reshape(list(shape))
-                if precision == "f32":
+                if rewritten:
                     replace_convolutions(own)
             compiled[shape] = core.compile_model(own, "CPU", settings)
         return np.array(compiled[shape]([images])[0])

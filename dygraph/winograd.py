@@ -23,6 +23,8 @@ LEAST_CHANNELS = 256
 LEAST_TILES = 32
 #: Below this share of the multiplications the sums before and after are paid for.
 MOST_MULTIPLICATIONS = 0.5
+#: Operators that do the same to ``[N H W, K]`` as to ``[N, K, H, W]``.
+CHANNEL_BY_CHANNEL = ("BatchNormInference", "Relu")
 #: Tiles in one product, so that the memory for their sums does not grow with the image.
 TILES_AT_ONCE = 256
 
@@ -37,9 +39,7 @@ def replace_convolutions(model: Model) -> int:
     """
     found = [node for node in model.get_ordered_ops() if _gains(node)]
     for node in found:
-        output = _products(node)
-        for reader in node.output(0).get_target_inputs():
-            reader.replace_source_output(output)
+        _replace(node)
     model.validate_nodes_and_infer_types()
     return len(found)
 
@@ -140,10 +140,38 @@ def _axes(node: Node) -> tuple[Axis, Axis]:
     return rows, columns
 
 
-def _products(node: Node) -> Output:
-    """What computes the convolution's output ``[N, K, H, W]``; channels are last in between."""
+def _replace(node: Node) -> None:
+    """Let whoever reads a convolution's output read it from products instead.
+
+    What follows channel by channel stays between the products and the turn to channels first, for a convolution of one
+    pixel takes channels last and is spared two copies.
+    """
+    images, out, *out_hw = node.get_output_shape(0)
+    followers, pixels = _followers(node), _products(node)
+    for follower in followers:
+        follower.input(0).replace_source_output(pixels.output(0))
+        follower.validate_and_infer_types()
+        pixels = follower
+    readers = [node, *followers][-1].output(0).get_target_inputs()
+    output = _turned(_shaped(pixels, images, *out_hw, out), 0, 3, 1, 2)
+    for reader in readers:
+        reader.replace_source_output(output.output(0))
+
+
+def _followers(node: Node) -> list[Node]:
+    """The batch norm and the ReLU behind a node, each the only reader of what is before it."""
+    found = [node]
+    while True:
+        readers = [reader.get_node() for reader in found[-1].output(0).get_target_inputs()]
+        if len(readers) != 1 or readers[0].get_type_name() not in CHANNEL_BY_CHANNEL:
+            return found[1:]
+        found += readers
+
+
+def _products(node: Node) -> Node:
+    """What computes the convolution's output as rows of channels, ``[N H W, K]``."""
     images, channels, *size_hw = node.input_value(0).get_shape()
-    _, out, *out_hw = node.get_output_shape(0)
+    out = node.get_output_shape(0)[1]
     rows, columns = _axes(node)
     after, taps, inputs = (np.kron(*pair) for pair in zip(transforms(rows.tile), transforms(columns.tile)))
     weights = node.input_value(1).get_node().data.reshape(out, channels, TAPS**2)
@@ -160,8 +188,7 @@ def _products(node: Node) -> Output:
         mixed = _product(_shaped(sums, len(read), -1, channels), filters, turn=True)
         parts.append(_shaped(_product(behind, _shaped(mixed, len(read), -1)), len(after), -1, out))
     tiles = op.concat(parts, axis=1) if len(parts) > 1 else parts[0]
-    found = _taken(_shaped(tiles, -1, out), writes)
-    return _turned(_shaped(found, images, *out_hw, out), 0, 3, 1, 2).output(0)
+    return _taken(_shaped(tiles, -1, out), writes)
 
 
 def _reads(images: int, rows: Axis, columns: Axis) -> np.ndarray:

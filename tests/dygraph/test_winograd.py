@@ -123,6 +123,29 @@ def test_value_every_reader_reads_the_rewritten_one():
     np.testing.assert_allclose(run(model, image), np.maximum(expected, 0) + expected, rtol=1e-4, atol=4e-5)
 
 
+@pytest.mark.usefixtures("any_number_of_tiles")
+@pytest.mark.parametrize("read_twice", [False, True])
+def test_value_what_follows_channel_by_channel_stays_channels_last(read_twice):
+    image, weights = drawn((1, CHANNELS, 8, 8))
+    rng = np.random.default_rng(1)
+    scale, shift, mean = (rng.standard_normal(CHANNELS).astype(np.float32) for _ in range(3))
+    variance = rng.uniform(0.5, 2, CHANNELS).astype(np.float32)
+    model = model_of(image.shape, weights)
+    (convolution,) = [node for node in model.get_ops() if node.get_type_name() == "Convolution"]
+    normed = op.batch_norm_inference(convolution, *map(op.constant, (scale, shift, mean, variance)), 1e-5)
+    relu = op.relu(normed)
+    last = op.add(relu, normed) if read_twice else relu
+    model = openvino.Model([op.result(last)], model.get_parameters())
+    assert replace_convolutions(model) == 1
+    assert list(normed.get_output_shape(0)) == [64, CHANNELS]
+    assert list(relu.get_output_shape(0)) == ([1, CHANNELS, 8, 8] if read_twice else [64, CHANNELS])
+    found = exact(image, weights, (1, 1), (1, 1), (1, 1))
+    factor = (scale / np.sqrt(variance + np.float64(1e-5)))[:, None, None]
+    expected = (found - mean[:, None, None]) * factor + shift[:, None, None]
+    expected = np.maximum(expected, 0) + (expected if read_twice else 0)
+    np.testing.assert_allclose(run(model, image), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("tile", POINTS)
 def test_value_transforms_of_whole_numbers(tile):
     after, taps, inputs = transforms(tile)
