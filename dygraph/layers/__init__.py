@@ -6,7 +6,7 @@
 ``auxiliary``  the auxiliary head
 ``pyramid``    pyramid pooling
 ``attention``  softmax attention over the pixels of a feature
-``unet``       pairs of convolutions and the contracting path of U-Net and its descendants
+``unet``       pairs of convolutions, the contracting path and the enlarging of U-Net and its descendants
 ``flow``       a feature warped by a flow field
 ``canny``      Canny's edges of an image
 ``layout``     NCHW and NHWC, resizing, sizes that may be unknown while a program is built

@@ -66,20 +66,26 @@ def _is_ridge(dx: Tensor, dy: Tensor, magnitude: Tensor) -> Tensor:
     down = paddle.logical_and(magnitude > at(-1, 0), magnitude >= at(1, 0))
     falling = paddle.logical_and(magnitude > at(-1, -1), magnitude > at(1, 1))
     rising = paddle.logical_and(magnitude > at(-1, 1), magnitude > at(1, -1))
-    diagonal = paddle.where(dx * dy < 0, rising, falling)
-    return paddle.where(rise < run, across, paddle.where(rise > steep, down, diagonal))
+    diagonal = _either(dx * dy < 0, rising, falling)
+    return _either(rise < run, across, _either(rise > steep, down, diagonal))
+
+
+def _either(condition: Tensor, true: Tensor, false: Tensor) -> Tensor:
+    """``paddle.where`` of booleans, which ONNX Runtime has none for."""
+    chosen = paddle.logical_and(condition, true)
+    return paddle.logical_or(chosen, paddle.logical_and(paddle.logical_not(condition), false))
 
 
 def _grown_within(edges: Tensor, weak: Tensor) -> Tensor:
     """``edges`` with all of ``weak`` that is connected to them."""
 
-    def growing(edges: Tensor, changed: Tensor) -> Tensor:  # noqa: ARG001
-        return changed
+    def growing(edges: Tensor, done: Tensor) -> Tensor:  # noqa: ARG001
+        return paddle.logical_not(done)
 
-    def grow(edges: Tensor, changed: Tensor) -> list[Tensor]:  # noqa: ARG001
+    def grow(edges: Tensor, done: Tensor) -> list[Tensor]:  # noqa: ARG001
         grown = edges
         for _ in range(STEPS_A_CHECK):
             grown = F.max_pool2d(grown, 3, stride=1, padding=1) * weak
-        return [grown, paddle.any(grown != edges)]
+        return [grown, paddle.all(grown == edges)]
 
-    return paddle.static.nn.while_loop(growing, grow, [edges, paddle.full([], True, "bool")])[0]
+    return paddle.static.nn.while_loop(growing, grow, [edges, paddle.full([], False, "bool")])[0]

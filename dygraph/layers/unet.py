@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from paddle import Tensor, nn
 
 from dygraph.layers.conv import ConvBNAct, plain_conv_bn_relu
+from dygraph.layers.layout import resize, spatial_size
 
 
 class DoubleConv(nn.Layer):
@@ -53,6 +54,19 @@ class ContractingPath(nn.Layer):
         for down in self.down_sample_list:
             features.append(down(features[-1]))
         return features
+
+
+class TwiceAsLarge(nn.Layer):
+    """A map resized to twice its height and width."""
+
+    def __init__(self, align_corners: bool = False, data_format: str = "NCHW") -> None:
+        super().__init__()
+        self.align_corners = align_corners
+        self.data_format = data_format
+
+    def forward(self, x: Tensor) -> Tensor:
+        size_hw = [2 * size for size in spatial_size(x, self.data_format)]
+        return resize(x, size_hw, self.align_corners, self.data_format)
 
 
 def conv_pair(in_channels: int, out_channels: int, data_format: str) -> list[ConvBNAct]:

@@ -8,7 +8,7 @@ from paddle import Tensor, nn
 
 from dygraph.layers import Conv2D, channel_axis, plain_conv_bn_relu
 from dygraph.layers.start import load_if_given
-from dygraph.layers.unet import ContractingPath, DoubleConv
+from dygraph.layers.unet import ContractingPath, DoubleConv, TwiceAsLarge
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
 
@@ -64,7 +64,7 @@ class UpConv(nn.Layer):
     def __init__(self, in_channels: int, out_channels: int, data_format: str) -> None:
         super().__init__()
         self.up = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="bilinear", data_format=data_format),
+            TwiceAsLarge(data_format=data_format),
             *plain_conv_bn_relu(in_channels, out_channels, data_format=data_format),
         )
 

@@ -7,7 +7,7 @@ from paddle import Tensor, nn
 
 from dygraph.layers import Conv2D, Conv2DTranspose, channel_axis
 from dygraph.layers.start import frozen, load_if_given
-from dygraph.layers.unet import DoubleConv
+from dygraph.layers.unet import DoubleConv, TwiceAsLarge
 from dygraph.models.base import SegmentationNetwork
 from shared.registry import MODELS
 
@@ -103,7 +103,7 @@ class Node(nn.Layer):
             self.up = Conv2DTranspose(in_channels, out_channels, 2, stride=2, data_format=data_format)
         else:
             self.up = nn.Sequential(
-                nn.Upsample(scale_factor=2, mode="bilinear", align_corners=align_corners, data_format=data_format),
+                TwiceAsLarge(align_corners, data_format),
                 Conv2D(in_channels, out_channels, 1, data_format=data_format),
             )
         self.conv = DoubleConv((earlier + 1) * out_channels, out_channels, data_format)

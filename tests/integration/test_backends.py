@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from dygraph import cli as eager
-from dygraph.converted import ENGINES, OWN_SHAPES, ConvertedPredictor, with_backend
+from dygraph.converted import ENGINES, ConvertedPredictor, with_backend
 from dygraph.engine.export import export_eager
 from dygraph.engine.stepper import EagerPredictor
 from legacy.pdseg import cli as static
@@ -123,7 +123,7 @@ def test_error_a_network_that_disagrees_is_refused(engine, output):
 def test_value_images_of_many_sizes(engine):
     own = EagerPredictor(one_convolution())
     converted = with_backend(engine, None, own, partial(export_eager, own.network))
-    for step in (*range(OWN_SHAPES + 2), 0):
+    for step in (*range(6), 0):
         images = images_of(20 + step, 30)
         given, expected = converted.logits(images), own.logits(images)
         if engine == "openvino-bf16":  # eight bits; not a bit off would be another type than was asked for
@@ -134,7 +134,8 @@ def test_value_images_of_many_sizes(engine):
 
 @pytest.mark.skipif(bool(MISSING["openvino"]), reason=f"{MISSING['openvino']} are not installed")
 def test_value_wide_convolutions_by_openvino(monkeypatch):
-    from dygraph import winograd
+    from dygraph.converted import winograd
+    from dygraph.converted.openvino_runner import OWN_SHAPES
 
     rewritten = []
     replace, width = winograd.replace_convolutions, winograd.LEAST_CHANNELS

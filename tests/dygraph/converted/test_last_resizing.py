@@ -8,7 +8,7 @@ import pytest
 openvino = pytest.importorskip("openvino")
 from openvino import opset13 as op  # noqa: E402 - after the package is known to be there
 
-from dygraph.last_resizing import resize_class_by_class  # noqa: E402
+from dygraph.converted.last_resizing import resize_class_by_class  # noqa: E402
 
 SHAPE = (2, 5, 6, 7)
 HALF_PIXELS = {"mode": "linear_onnx", "coordinate_transformation_mode": "half_pixel"}

@@ -8,8 +8,8 @@ import pytest
 openvino = pytest.importorskip("openvino")
 from openvino import opset13 as op  # noqa: E402 - after the package is known to be there
 
-from dygraph import winograd  # noqa: E402
-from dygraph.winograd import POINTS, Axis, replace_convolutions, transforms  # noqa: E402
+from dygraph.converted import winograd  # noqa: E402
+from dygraph.converted.winograd import POINTS, Axis, replace_convolutions, transforms  # noqa: E402
 
 CHANNELS = winograd.LEAST_CHANNELS
 
