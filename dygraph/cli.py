@@ -26,11 +26,11 @@ def train(argv: Sequence[str]) -> None:
 
 
 def _predictor(run: RunConfig, arguments: argparse.Namespace) -> Predictor:
-    from dygraph.converted import with_backend
+    from dygraph.converted import convertible, with_backend
     from dygraph.engine.export import export_eager
     from dygraph.engine.session import make_predictor
 
-    own = make_predictor(run, arguments.model_path, use_gpu(arguments))
+    own = make_predictor(convertible(run, arguments.backend), arguments.model_path, use_gpu(arguments))
     return with_backend(arguments.backend, use_gpu(arguments), own, lambda spec: export_eager(own.network, spec))
 
 

@@ -8,6 +8,6 @@
 """
 
 from dygraph.converted.engines import ENGINES, Engine, require
-from dygraph.converted.predictor import ConvertedPredictor, with_backend
+from dygraph.converted.predictor import ConvertedPredictor, convertible, with_backend
 
-__all__ = ["ENGINES", "ConvertedPredictor", "Engine", "require", "with_backend"]
+__all__ = ["ENGINES", "ConvertedPredictor", "Engine", "convertible", "require", "with_backend"]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from math import prod
 from typing import Any
-from unittest import mock
 
 import paddle
 from paddle import Tensor, nn
@@ -14,7 +13,8 @@ from paddle.nn import functional
 
 from dygraph.layers import from_nchw, to_nchw
 
-_global_mean = nn.AdaptiveAvgPool2D.forward
+_own_means = nn.AdaptiveAvgPool2D.forward
+_own_pad = functional.pad
 
 
 @contextmanager
@@ -22,24 +22,32 @@ def onnx_operators() -> Iterator[None]:
     """For the body, in which a network is traced, layers of Paddle compute the same in another way.
 
     - means over a grid of cells are products of matrices, for any size of image;
-    - layer normalisation of several axes is that of one, as ONNX Runtime takes no other;
-    - channels are shuffled by a transpose.
+    - layer normalisation of several axes is that of one: of several, ONNX Runtime takes no flat weights;
+    - channels are shuffled by a transpose;
+    - what is padded by amounts that depend on the image's size is laid beside zeros: ``paddle2onnx`` 2.1.0 writes what
+      it finds in memory as the value to pad with.
     """
-    with ExitStack() as patches:
-        for owner, name, replacement in (
-            (nn.AdaptiveAvgPool2D, "forward", _grid_of_means),
-            (nn.LayerNorm, "forward", _layer_norm),
-            (functional, "channel_shuffle", _channel_shuffle),
-        ):
-            patches.enter_context(mock.patch.object(owner, name, replacement))
+    replacements: tuple[tuple[Any, str, Any], ...] = (
+        (nn.AdaptiveAvgPool2D, "forward", _grid_of_means),
+        (nn.LayerNorm, "forward", _layer_norm),
+        (functional, "channel_shuffle", _channel_shuffle),
+        (functional, "pad", _pad),
+    )
+    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in replacements]
+    try:
+        for owner, name, replacement in replacements:
+            setattr(owner, name, replacement)
         yield
+    finally:
+        for owner, name, own in kept:
+            setattr(owner, name, own)
 
 
 def _grid_of_means(layer: Any, x: Tensor) -> Tensor:
     size = layer._output_size
     grid_hw = (size, size) if isinstance(size, int) else tuple(size)
-    if grid_hw == (1, 1):
-        return _global_mean(layer, x)
+    if grid_hw == (1, 1) or None in grid_hw:
+        return _own_means(layer, x)
     maps = to_nchw(x, layer._data_format)
     rows, columns = (_cells(maps, axis, count) for axis, count in zip((2, 3), grid_hw))
     means = paddle.matmul(paddle.matmul(rows, maps), columns, transpose_y=True)  # [N, C, rows, columns]
@@ -73,3 +81,22 @@ def _channel_shuffle(x: Tensor, groups: int, data_format: str = "NCHW", name: st
     apart = maps.reshape([0, groups, channels // groups, -1]).transpose([0, 2, 1, 3])
     joined = apart.reshape(paddle.concat([paddle.shape(maps)[:1], paddle.full([1], channels, size.dtype), size]))
     return from_nchw(joined, data_format)
+
+
+def _pad(
+    x: Tensor, pad: Any, mode: str = "constant", value: float = 0.0, data_format: str = "NCHW", **others: Any
+) -> Tensor:
+    if not isinstance(pad, (Tensor, paddle.pir.Value)) or mode != "constant":
+        return _own_pad(x, pad, mode, value, data_format, **others)
+    maps = to_nchw(x, data_format)
+    for axis, before in ((3, 0), (2, 2)):
+        parts = [_beside(maps, axis, pad[before], value), maps, _beside(maps, axis, pad[before + 1], value)]
+        maps = paddle.concat(parts, axis=axis)
+    return from_nchw(maps, data_format)
+
+
+def _beside(maps: Tensor, axis: int, amount: Tensor, value: float) -> Tensor:
+    """So many rows or columns of ``value``, as long as those of the maps."""
+    sizes = list(paddle.shape(maps).unbind())
+    sizes[axis] = amount.cast(sizes[axis].dtype)
+    return paddle.full(paddle.stack(sizes), value, maps.dtype)

@@ -16,6 +16,7 @@ import numpy as np
 from dygraph.converted.engines import ENGINES, Engine, Runner, require
 from dygraph.converted.onnx_file import write_onnx
 from dygraph.engine.export import ExportSpec, share_of_other_classes
+from shared.config.run_config import RunConfig
 from shared.engine.stepper import Predictor
 from shared.errors import MachineError, RunFailedError
 
@@ -93,6 +94,11 @@ class ConvertedPredictor:
         logger.info(
             "%s proved on images %s: %.4f%% of the pixels differ", self._engine.name, images.shape, 100 * different
         )
+
+
+def convertible(run: RunConfig, backend: str) -> RunConfig:
+    """The run with the channels first, where its network is to be converted; weights fit either layout."""
+    return run if backend == "paddle" else run.replace(data_format="NCHW")
 
 
 def with_backend(

@@ -52,11 +52,11 @@ def _weights(arguments: argparse.Namespace, run: RunConfig) -> str:
 
 
 def _predictor(run: RunConfig, weights: str, arguments: argparse.Namespace) -> Predictor:
-    from dygraph.converted import with_backend
+    from dygraph.converted import convertible, with_backend
     from legacy.pdseg.export import export_static
     from legacy.pdseg.session import make_predictor
 
-    own = make_predictor(run, weights, arguments.use_gpu)
+    own = make_predictor(convertible(run, arguments.backend), weights, arguments.use_gpu)
     return with_backend(arguments.backend, arguments.use_gpu, own, lambda spec: export_static(own, spec))
 
 

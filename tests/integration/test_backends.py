@@ -104,6 +104,20 @@ def test_value_sliding_windows_and_scales_go_through_it(engine, mode, commands, 
     assert miou[engine] == pytest.approx(miou["paddle"], abs=TOLERANCE[engine])
 
 
+@pytest.mark.skipif(bool(MISSING["onnxruntime"]), reason=f"{MISSING['onnxruntime']} are not installed")
+@pytest.mark.parametrize("mode", ["eager", pytest.param("static", marks=pytest.mark.slow)])
+def test_value_a_run_with_the_channels_last_goes_through_it(mode, commands, tmp_path):
+    val, _, config, weights, _ = commands(mode)
+    flags = {"eager": (("--data_format", "NHWC"), ()), "static": ((), ("MODEL.DATA_FORMAT", "NHWC"))}
+    before, after = flags[mode]
+    miou = {}
+    for backend in ("paddle", "onnxruntime"):
+        out = tmp_path / backend
+        succeed(val, *config, "--model_path", weights, "--backend", backend, *before, "--save_dir", out, *after)
+        miou[backend] = json.loads((out / "metrics.json").read_text())["miou"]
+    assert miou["onnxruntime"] == pytest.approx(miou["paddle"], abs=TOLERANCE["onnxruntime"])
+
+
 class Liar:
     """A network that says something else than what was exported."""
 
