@@ -86,7 +86,8 @@ def _channel_shuffle(x: Tensor, groups: int, data_format: str = "NCHW", name: st
 def _pad(
     x: Tensor, pad: Any, mode: str = "constant", value: float = 0.0, data_format: str = "NCHW", **others: Any
 ) -> Tensor:
-    if not isinstance(pad, (Tensor, paddle.pir.Value)) or mode != "constant":
+    amounts = isinstance(pad, (Tensor, paddle.pir.Value)) and list(pad.shape) == [4]
+    if not amounts or mode != "constant" or x.ndim != 4:
         return _own_pad(x, pad, mode, value, data_format, **others)
     maps = to_nchw(x, data_format)
     for axis, before in ((3, 0), (2, 2)):

@@ -1,10 +1,11 @@
-"""Every architecture converted once and run by both engines, for a size of its own and for any other size."""
+"""Every architecture converted in both modes and run by both engines, for a size of its own and for any other size."""
 
 from __future__ import annotations
 
 from functools import partial
 
 import numpy as np
+import paddle
 import pytest
 
 pytest.importorskip("openvino")
@@ -16,6 +17,9 @@ from dygraph.converted import ENGINES, openvino_runner
 from dygraph.converted.onnx_file import write_onnx
 from dygraph.engine.export import ExportSpec, export_eager
 from dygraph.engine.stepper import EagerPredictor
+from legacy.pdseg.export import export_static
+from legacy.pdseg.session import weights_of
+from legacy.pdseg.stepper import StaticPredictor
 from shared.registry import MODELS
 from tests.dygraph.networks import fill
 from tests.zoo import ZOO
@@ -24,7 +28,7 @@ from tests.zoo import ZOO
 DEFAULT = ("GCNet", "ISANet", "PSPNet", "ShuffleNetV2")
 #: Ten seconds and more each, or of layers that others have too.
 REPEATS = ("AttentionUNet", "DeepLabV3", "U2Net", "UNet3Plus")
-#: The first is compiled for; the second goes through the network for any size. No stride divides it.
+#: The first is compiled for; the second, which no stride divides, goes through the network for any size.
 SHAPES = ((1, 3, 64, 96), (2, 3, 73, 101))
 
 
@@ -36,15 +40,22 @@ def _marks(name):
 @pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in sorted(MODELS)])
 def test_parity_logits_of_both_engines(name, tmp_path, monkeypatch):
     monkeypatch.setattr(openvino_runner, "OWN_SHAPES", 1)
-    network = fill(build_model({**ZOO[name].small_spec, "num_classes": 5}))
+    spec = {**ZOO[name].small_spec, "num_classes": 5}
+    network = fill(build_model(spec))
     network.eval()
-    target = tmp_path / "model.onnx"
-    write_onnx(partial(export_eager, network), ExportSpec(tmp_path, "none"), target)
     own = EagerPredictor(network)
-    runners = {engine: ENGINES[engine].load(target) for engine in ("openvino", "onnxruntime")}
+    static = StaticPredictor(lambda: build_model(spec), weights_of(network), paddle.CPUPlace())
+    runners = {}
+    for mode, write in (("eager", partial(export_eager, network)), ("static", partial(export_static, static))):
+        folder = tmp_path / mode
+        folder.mkdir()
+        write_onnx(write, ExportSpec(folder, "none"), folder / "model.onnx")
+        for engine in ("onnxruntime", "openvino") if mode == "eager" else ("onnxruntime",):
+            runners[engine, mode] = ENGINES[engine].load(folder / "model.onnx")
     for shape in SHAPES:
         images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         expected = own.logits(images)
-        for engine, run in runners.items():
-            given = run(images)
-            np.testing.assert_allclose(given, expected, rtol=0, atol=1e-5 * np.abs(expected).max(), err_msg=engine)
+        given = {key: run(images) for key, run in runners.items()}
+        for key, logits in given.items():
+            np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * np.abs(expected).max(), err_msg=key)
+        np.testing.assert_array_equal(given["onnxruntime", "eager"], given["onnxruntime", "static"])
