@@ -24,8 +24,8 @@ from shared.registry import MODELS
 from tests.dygraph.networks import fill
 from tests.zoo import ZOO
 
-#: Between them they have each operator that is traced in another way.
-DEFAULT = ("GCNet", "ISANet", "PSPNet", "ShuffleNetV2")
+#: Means over cells, and padding by amounts that depend on the image; the rest is slow.
+DEFAULT = ("ISANet", "PSPNet")
 #: Ten seconds and more each, or of layers that others have too.
 REPEATS = ("AttentionUNet", "DeepLabV3", "U2Net", "UNet3Plus")
 #: The first is compiled for; the second, which no stride divides, goes through the network for any size.
