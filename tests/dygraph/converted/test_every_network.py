@@ -27,7 +27,17 @@ from tests.zoo import ZOO
 #: Means over cells, and padding by amounts that depend on the image; the rest is slow.
 DEFAULT = ("ISANet", "PSPNet")
 #: Ten seconds and more each, or of layers that others have too.
-REPEATS = ("AttentionUNet", "DeepLabV3", "U2Net", "UNet3Plus")
+REPEATS = (
+    "AttentionUNet",
+    "DecoupledSegNet",
+    "DeepLabV3",
+    "DNLNet",
+    "EMANet",
+    "OCRNet",
+    "U2Net",
+    "U2Netp",
+    "UNet3Plus",
+)
 #: The first is compiled for; the second, which no stride divides, goes through the network for any size.
 SHAPES = ((1, 3, 64, 96), (2, 3, 73, 101))
 
