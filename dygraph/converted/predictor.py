@@ -17,6 +17,7 @@ from dygraph.converted.engines import ENGINES, Engine, Runner, require
 from dygraph.converted.onnx_file import write_onnx
 from dygraph.engine.export import ExportSpec, share_of_other_classes
 from shared.config.run_config import RunConfig
+from shared.engine.memory import is_out_of_memory
 from shared.engine.stepper import Predictor
 from shared.errors import MachineError, RunFailedError
 
@@ -72,9 +73,12 @@ class ConvertedPredictor:
 
     @contextmanager
     def _failing_clearly(self) -> Iterator[None]:
+        """Say who failed; too little memory stays what it is, for the caller then takes windows of the image."""
         try:
             yield
         except Exception as error:  # the engines' errors have no other class in common
+            if is_out_of_memory(error):
+                raise
             raise RunFailedError(
                 f"{self._engine.name} cannot run this network ({error}); use --backend paddle"
             ) from error

@@ -64,3 +64,18 @@ def test_error_an_engine_that_cannot_run_it(fails):
         RunFailedError, match=r"Somebody cannot run this network \(no such operator\); use --backend paddle"
     ):
         converted.logits(np.zeros((1, 3, 8, 8), np.float32))
+
+
+@pytest.mark.parametrize("shortage", [MemoryError(), RuntimeError("std::bad_alloc")])
+def test_error_too_little_memory_stays_what_it_is(shortage):
+    """The caller then takes windows of the image."""
+
+    def run(images):
+        raise shortage
+
+    engine = Engine("Somebody", "numpy", "onnx", lambda path: run)  # noqa: ARG005 - who loads is not asked
+    network = InAList(paddle.nn.Conv2D(3, 5, 1))
+    converted = ConvertedPredictor(engine, EagerPredictor(network), partial(export_eager, network))
+    with pytest.raises(type(shortage)) as raised:
+        converted.logits(np.zeros((1, 3, 8, 8), np.float32))
+    assert raised.value is shortage
