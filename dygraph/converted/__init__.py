@@ -4,7 +4,7 @@
 ``engines``          the libraries, and what they need
 ``onnx_operators``   the network traced with operators that can be converted
 ``onnx_file``        the conversion, in a process of its own (``onnx_process``)
-``openvino_runner``  a file compiled by OpenVINO, after ``winograd`` and ``last_resizing`` rewrote it
+``openvino_runner``  a file compiled by OpenVINO, after ``winograd`` (by ``tiles``) and ``last_resizing`` rewrote it
 """
 
 from dygraph.converted.engines import ENGINES, Engine, require

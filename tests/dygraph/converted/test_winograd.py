@@ -9,14 +9,15 @@ openvino = pytest.importorskip("openvino")
 from openvino import opset13 as op  # noqa: E402 - after the package is known to be there
 
 from dygraph.converted import winograd  # noqa: E402
-from dygraph.converted.winograd import POINTS, Axis, replace_convolutions, transforms  # noqa: E402
+from dygraph.converted.winograd import replace_convolutions  # noqa: E402
 
 CHANNELS = winograd.LEAST_CHANNELS
 
 
 @pytest.fixture
-def any_number_of_tiles(monkeypatch):
+def of_any_size(monkeypatch):
     monkeypatch.setattr(winograd, "LEAST_TILES", 1)
+    monkeypatch.setattr(winograd, "LEAST_MULTIPLICATIONS", 1)
 
 
 def model_of(shape, weights, dilations=(1, 1), before=(1, 1), behind=None, strides=(1, 1)):
@@ -52,7 +53,7 @@ def exact(image, weights, dilations, before, behind):
     )
 
 
-@pytest.mark.usefixtures("any_number_of_tiles")
+@pytest.mark.usefixtures("of_any_size")
 @pytest.mark.parametrize(
     ("size", "dilations", "before", "behind"),
     [
@@ -62,6 +63,7 @@ def exact(image, weights, dilations, before, behind):
         ((12, 10), (2, 3), (2, 3), (2, 3)),
         ((4, 32), (2, 8), (2, 8), (2, 8)),
         ((10, 12), (1, 1), (2, 0), (0, 3)),
+        ((8, 7), (4, 8), (4, 8), (4, 8)),  # pairs and single ones between zeros
     ],
 )
 def test_value_in_float64(size, dilations, before, behind):
@@ -77,17 +79,17 @@ def test_value_in_float64(size, dilations, before, behind):
     assert error < 10 * plain_error
 
 
-@pytest.mark.usefixtures("any_number_of_tiles")
+@pytest.mark.usefixtures("of_any_size")
 def test_value_in_several_products(monkeypatch):
     monkeypatch.setattr(winograd, "TILES_AT_ONCE", 5)
     image, weights = drawn((1, CHANNELS, 12, 20))
     model = model_of(image.shape, weights)
     assert replace_convolutions(model) == 1
-    assert sum(node.get_type_name() == "MatMul" for node in model.get_ops()) == 3 * 3  # 15 tiles
+    assert sum(node.get_type_name() == "MatMul" for node in model.get_ops()) == 3 * 2  # 15 tiles
     np.testing.assert_allclose(run(model, image), exact(image, weights, (1, 1), (1, 1), (1, 1)), rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.usefixtures("any_number_of_tiles")
+@pytest.mark.usefixtures("of_any_size")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -96,7 +98,7 @@ def test_value_in_several_products(monkeypatch):
         {"strides": (2, 2)},
         {"taps": (1, 1), "before": (0, 0)},
         {"taps": (5, 5)},
-        {"size": (3, 3), "dilations": (3, 3), "before": (3, 3)},  # nine tiles of one output
+        {"size": (7, 7), "dilations": (3, 3), "before": (0, 0)},  # a tile of one output
     ],
     ids=["few channels", "few outputs", "stride", "one tap", "five taps", "no gain"],
 )
@@ -110,7 +112,7 @@ def test_value_others_are_left_alone(changes):
     assert [node.get_friendly_name() for node in model.get_ops()] == before
 
 
-@pytest.mark.usefixtures("any_number_of_tiles")
+@pytest.mark.usefixtures("of_any_size")
 def test_value_every_reader_reads_the_rewritten_one():
     image, weights = drawn((1, CHANNELS, 8, 8))
     model = model_of(image.shape, weights)
@@ -123,7 +125,7 @@ def test_value_every_reader_reads_the_rewritten_one():
     np.testing.assert_allclose(run(model, image), np.maximum(expected, 0) + expected, rtol=1e-4, atol=4e-5)
 
 
-@pytest.mark.usefixtures("any_number_of_tiles")
+@pytest.mark.usefixtures("of_any_size")
 @pytest.mark.parametrize("read_twice", [False, True])
 def test_value_what_follows_channel_by_channel_stays_channels_last(read_twice):
     image, weights = drawn((1, CHANNELS, 8, 8))
@@ -146,21 +148,15 @@ def test_value_what_follows_channel_by_channel_stays_channels_last(read_twice):
     np.testing.assert_allclose(run(model, image), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("tile", POINTS)
-def test_value_transforms_of_whole_numbers(tile):
-    after, taps, inputs = transforms(tile)
-    image, filter_ = np.arange(1.0, tile + 3) ** 2, np.array([3.0, -5.0, 7.0])
-    np.testing.assert_allclose(after @ ((taps @ filter_) * (inputs @ image)), np.correlate(image, filter_), rtol=1e-12)
-
-
-def test_value_the_tile_of_the_fewest_multiplications():
-    assert Axis(64, 64, 1, 1).multiplications == 16 * 6
-    assert Axis(32, 32, 16, 16).multiplications == 16 * 4  # two outputs to each of sixteen phases
-    assert Axis(32, 32, 16, 16).tile == 2
-    assert Axis(32, 32, 4, 4).tile == 4
-
-
 @pytest.mark.parametrize(("height", "count"), [(28, 0), (32, 1)])
-def test_value_few_tiles_do_not_pay(height, count):
+def test_value_few_tiles_do_not_pay(height, count, monkeypatch):
+    monkeypatch.setattr(winograd, "LEAST_MULTIPLICATIONS", 1)
     image, weights = drawn((1, CHANNELS, height, 16))  # tiles of 4x4: 28 and 32
+    assert replace_convolutions(model_of(image.shape, weights)) == count
+
+
+@pytest.mark.parametrize(("width", "count"), [(60, 0), (64, 1)])
+def test_value_a_small_one_does_not_pay(width, count, monkeypatch):
+    image, weights = drawn((1, CHANNELS, 32, width))
+    monkeypatch.setattr(winograd, "LEAST_MULTIPLICATIONS", 9 * CHANNELS**2 * 32 * 64)
     assert replace_convolutions(model_of(image.shape, weights)) == count
