@@ -14,7 +14,11 @@ import numpy as np
 
 TAPS = 3
 #: Outputs of a tile along an axis -> the points its polynomials are taken at, beside infinity; what rounds least.
-POINTS: dict[int, tuple[float, ...]] = {2: (0, 1, -1), 4: (0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)}
+POINTS: dict[int, tuple[float, ...]] = {
+    2: (0, 1, -1),
+    3: (1 / 2, -1 / 2, 5 / 4, -5 / 4),
+    4: (0, 5 / 8, -5 / 8, 3 / 2, -3 / 2),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +55,19 @@ def interpolated(tile: int) -> Scheme:
     return Scheme(after, taps, inputs)
 
 
+def _triple() -> Scheme:
+    """Three outputs between zeros, of four products.
+
+    Outputs, taps and inputs meet where their places, those of outputs and taps counted from behind, are three together.
+    That is the cubic form ``x1**3 + 6 x0 x1 x2``, and also this sum of four cubes.
+    """
+    root = np.sqrt(1 / 2)
+    cubes = np.array([[1 / 2, 1, 1 / 2], [-1 / 2, 1, -1 / 2], [root, 1, -root], [-root, 1, root]])
+    weights = np.array([1, 1, -1 / 2, -1 / 2])
+    from_behind = cubes[:, ::-1]
+    return Scheme(from_behind.T, weights[:, None] * from_behind, cubes, between_zeros=True)
+
+
 #: One output between zeros: its middle tap alone.
 SINGLE = Scheme(np.ones((1, 1)), np.array([[0.0, 1, 0]]), np.ones((1, 1)), between_zeros=True)
 #: Two outputs between zeros: both are the middle tap times the sum of the inputs, and a rest of one product each.
@@ -60,7 +77,8 @@ PAIR = Scheme(
     np.array([[1.0, 1], [0, 1], [1, 0]]),
     between_zeros=True,
 )
-SCHEMES = (*map(interpolated, POINTS), SINGLE, PAIR)
+TRIPLE = _triple()
+SCHEMES = (*map(interpolated, POINTS), SINGLE, PAIR, TRIPLE)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from dygraph.converted.tiles import PAIR, POINTS, SCHEMES, SINGLE, Axis, interpolated
+from dygraph.converted.tiles import PAIR, POINTS, SCHEMES, SINGLE, TRIPLE, Axis, interpolated
 
 FILTER = np.array([3.0, -5.0, 7.0])
 
@@ -27,7 +27,10 @@ def test_value_outputs_of_a_tile(scheme):
         (Axis(32, 32, 4, 4), interpolated(4), 8 * 6),
         (Axis(32, 32, 16, 16), PAIR, 16 * 3),
         (Axis(31, 31, 16, 16), PAIR, 16 * 3),  # one of them has a zero for its second
-        (Axis(33, 33, 16, 16), interpolated(2), 17 * 4),
+        (Axis(33, 33, 16, 16), TRIPLE, 16 * 4),  # fifteen of them have a zero for their third
+        (Axis(48, 48, 16, 16), TRIPLE, 16 * 4),
+        (Axis(49, 49, 16, 16), interpolated(3), 17 * 5),
+        (Axis(45, 45, 8, 8), interpolated(3), 16 * 5),
         (Axis(16, 16, 16, 16), SINGLE, 16),
         (Axis(9, 9, 16, 16), SINGLE, 9),
         (Axis(32, 30, 15, 14), interpolated(2), 15 * 4),  # reads what lies behind its outputs

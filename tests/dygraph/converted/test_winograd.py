@@ -64,6 +64,7 @@ def exact(image, weights, dilations, before, behind):
         ((4, 32), (2, 8), (2, 8), (2, 8)),
         ((10, 12), (1, 1), (2, 0), (0, 3)),
         ((8, 7), (4, 8), (4, 8), (4, 8)),  # pairs and single ones between zeros
+        ((12, 11), (4, 2), (4, 2), (4, 2)),  # triples, and tiles of three
     ],
 )
 def test_value_in_float64(size, dilations, before, behind):
