@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from dygraph.converted.tiles import PAIR, POINTS, SCHEMES, SINGLE, TRIPLE, Axis, interpolated
+from dygraph.converted.tiles import PAIR, SCHEMES, SINGLE, TRIPLE, Axis, interpolated
 
 FILTER = np.array([3.0, -5.0, 7.0])
 
@@ -59,8 +59,3 @@ def test_value_an_axis_in_float64(size, outputs, dilation, padding):
     scheme = axis.scheme
     tiles = scheme.after @ ((scheme.taps @ FILTER)[:, None] * (scheme.inputs @ with_zeros[axis.reads()]))
     np.testing.assert_allclose(tiles[axis.writes()], expected, rtol=1e-9, atol=1e-9)
-
-
-def test_value_points_are_apart():
-    for points in POINTS.values():
-        assert len(set(points)) == len(points)
