@@ -74,9 +74,9 @@ def _openvino(path: Path, precision: str = "f32") -> Runner:
 
 
 def _no_bfloat16() -> str | None:
-    import openvino
+    from dygraph.converted.openvino_runner import core
 
-    able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if "BF16" in able:
         return None
     here = ", ".join(able)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,16 @@ from shared.runtime import threads
 OWN_SHAPES = 4
 
 
+@cache
+def core() -> openvino.Core:
+    """The process's only one, which stays.
+
+    Each puts a stack for signal handlers in place of the one before and puts that one back when it goes; of two that go
+    in the order they came, the second puts back one that is gone, and the next signal ends the process.
+    """
+    return openvino.Core()
+
+
 def openvino_runner(path: Path, precision: str) -> Runner:
     """What gives the file's output for images ``[N, 3, H, W]`` float32.
 
@@ -28,8 +39,7 @@ def openvino_runner(path: Path, precision: str) -> Runner:
             it, and the numbers are not the network's. The model is rewritten for ``f32``, which is what it was
             measured in.
     """
-    core = openvino.Core()
-    model = core.read_model(str(path))
+    model = core().read_model(str(path))
     rewritten = precision == "f32"
     if rewritten:
         resize_class_by_class(model)
@@ -49,7 +59,7 @@ def openvino_runner(path: Path, precision: str) -> Runner:
                 if rewritten:
                     _fix_sizes(own)
                     winograd.replace_convolutions(own)
-            compiled[shape] = core.compile_model(own, "CPU", settings)
+            compiled[shape] = core().compile_model(own, "CPU", settings)
         return np.array(compiled[shape]([images])[0])
 
     return run
