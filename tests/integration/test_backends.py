@@ -207,9 +207,12 @@ def test_error_with_a_gpu(engine):
 
 
 def test_error_a_processor_without_bfloat16(monkeypatch):
-    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("openvino")
     pytest.importorskip("paddle2onnx")
-    monkeypatch.setattr(openvino, "Core", lambda: SimpleNamespace(get_property=lambda *_: ["FP32", "INT8"]))
+    from dygraph.converted import openvino_runner
+
+    able = SimpleNamespace(get_property=lambda *_: ["FP32", "INT8"])
+    monkeypatch.setattr(openvino_runner, "core", lambda: able)
     with pytest.raises(MachineError, match="and this one has FP32, INT8; use --backend openvino"):
         with_backend("openvino-bf16", None, Liar(), lambda _: None)
 

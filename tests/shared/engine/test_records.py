@@ -15,8 +15,11 @@ from shared.errors import MachineError
 
 @pytest.fixture
 def root_logger():
+    """As it is, without handlers of libraries that an earlier test's captured output went away from under."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    level = root.level
+    handlers = [one for one in root.handlers if not getattr(getattr(one, "stream", None), "closed", False)]
+    root.handlers[:] = handlers
     yield root
     root.handlers[:] = handlers
     root.setLevel(level)
