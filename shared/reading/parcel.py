@@ -23,7 +23,9 @@ from typing import Any
 from shared.errors import MachineError
 
 SHARED_MEMORY = "/dev/shm"
+PREFIX_VARIABLE = "DUALSEG_READER_PREFIX"  # of the environment, which tells the fork server folder_prefix()
 _ALIGNMENT = 64
+_TOKEN = uuid.uuid4().hex[:8]  # containers may share their memory, and each has a process 1
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,10 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        prefix = f"dualseg-{os.getpid()}-"
         self.folders: list[str] = []
-        for parent in dict.fromkeys((SHARED_MEMORY, tempfile.gettempdir())):
+        for parent in parents():
             with contextlib.suppress(OSError):
-                self.folders.append(tempfile.mkdtemp(prefix=prefix, dir=parent))
+                self.folders.append(tempfile.mkdtemp(prefix=folder_prefix(), dir=parent))
         if not self.folders:
             raise MachineError(
                 f"neither {SHARED_MEMORY} nor {tempfile.gettempdir()} can be written to; set TMPDIR to a folder that "
@@ -105,6 +106,16 @@ class Spool:
     def is_first_choice(self, parcel: Parcel) -> bool:
         """Whether the parcel travelled in memory."""
         return os.path.dirname(os.path.dirname(parcel.path)) == SHARED_MEMORY
+
+
+def parents() -> list[str]:
+    """Where a :class:`Spool` makes its folders, the first choice first."""
+    return list(dict.fromkeys((SHARED_MEMORY, tempfile.gettempdir())))
+
+
+def folder_prefix() -> str:
+    """How the names of this process's folders begin, and nobody else's."""
+    return f"dualseg-{os.getpid()}-{_TOKEN}-"
 
 
 def room_in_memory() -> int | None:

@@ -9,8 +9,11 @@ import signal
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+from shared.reading.parcel import PREFIX_VARIABLE, folder_prefix
 
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _CONTEXT: Any = multiprocessing.get_context(_METHOD)
@@ -19,19 +22,32 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THR
 
 
 class _WorkerProcess(_CONTEXT.Process):  # type: ignore[misc]
+    was_terminated = False
+
     def start(self) -> None:
         with _clean_start():
             super().start()
 
+    def terminate(self) -> None:
+        """End it for the sake of another that died. Workers ignore SIGTERM, which is for the main process."""
+        if self.exitcode is None:
+            self.was_terminated = True
+            self.kill()
+
 
 class WorkerContext(type(_CONTEXT)):  # type: ignore[misc]
-    """A multiprocessing context that remembers the processes it made, so that their exit codes can be told."""
+    """A multiprocessing context that remembers the processes it made, so that their exit codes can be told.
+
+    Its fork server runs from now on, and removes what this process and the workers leave behind.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.started: list[BaseProcess] = []
+        self.started: list[_WorkerProcess] = []
         if _METHOD == "forkserver":
-            self.set_forkserver_preload(["shared.reading.worker"])
+            self.set_forkserver_preload(["shared.reading.fork_server", "shared.reading.worker"])
+            with _clean_start():
+                forkserver.ensure_running()
 
     def Process(self, *args: Any, **kwargs: Any) -> BaseProcess:  # noqa: N802  (the name multiprocessing uses)
         """A process that is not started yet."""
@@ -50,6 +66,7 @@ def _clean_start() -> Iterator[None]:
         **_ONE_THREAD,
         "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH")))),
         "PYTHONSAFEPATH": "1",  # Python 3.11
+        PREFIX_VARIABLE: folder_prefix(),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -65,10 +82,9 @@ def _clean_start() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def why_ended(processes: Sequence[BaseProcess]) -> str:
-    """Say how the first worker died. The others were ended by SIGTERM for its sake; all must have been joined."""
-    codes = [process.exitcode for process in processes if process.exitcode]
-    code = next((code for code in codes if code != -signal.SIGTERM), codes[0] if codes else None)
+def why_ended(processes: Sequence[_WorkerProcess]) -> str:
+    """Say how the first worker died. The others were ended for its sake; all must have been joined."""
+    code = next((process.exitcode for process in processes if process.exitcode and not process.was_terminated), None)
     if code is None:
         return "ended before it could read; the log above says why"
     if code > 0:

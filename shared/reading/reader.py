@@ -148,8 +148,8 @@ class _Processes:
         self._workers = workers
         self._begun: deque[tuple[Future[Parcel | worker.Failure], Indices]] = deque()
         pickled = worker.dump(source)
-        self._spool = Spool()
         self._context = WorkerContext()
+        self._spool = Spool()
         self._said_slow = sys.platform != "linux"  # only there are files in memory the rule
         try:
             self._executor = ProcessPoolExecutor(

@@ -63,8 +63,9 @@ class _Worker:
 
 
 def start(pickled_source: bytes, spool: Spool) -> None:
-    """Prepare this process: quiet on Ctrl-C (the main process decides), one thread, and gone with its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare this process: deaf to Ctrl-C and SIGTERM (the main process decides), one thread, gone with its parent."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
     keep_freed_memory(largest_mib=32, unused_mib=256)  # of one image for the next
     _Worker.pickled_source = pickled_source

@@ -78,12 +78,11 @@ class Tally:
 
 @contextmanager
 def life(mode: str, config: str, out: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A training process, which does not outlive the body."""
+    """A training process in a group of its own, which does not outlive the body."""
     words = [sys.executable, *map(str, command(mode, config, out))]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
     with log.open("ab") as file:
-        process = subprocess.Popen(
-            words, cwd=ROOT, stdout=file, stderr=file, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
+        process = subprocess.Popen(words, cwd=ROOT, stdout=file, stderr=file, env=env, start_new_session=True)
     try:
         yield process
     finally:
@@ -172,9 +171,9 @@ def test_value_fifteen_kills_and_a_signal_change_no_bit(mode, config, untouched,
     draw.shuffle(kinds)
     for kind in ["fresh"] * FRESH + kinds:
         kill_once(kind, draw, out, mode, config, log, tally)
-    with life(mode, config, out, log) as process:  # and one that is asked to stop
+    with life(mode, config, out, log) as process:  # and one that is asked to stop, as Slurm does: the workers too
         wait_for_the_moment("running", draw, out, process, log)
-        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(PATIENCE) == 128 + signal.SIGTERM
     reached = load_checkpoint(find_resumable(out))[1].iteration
     assert reached < ITERS - 5, "the kills came too late to mean anything"

@@ -175,7 +175,7 @@ def test_error_in_the_batches_comes_out(kind, workers):
     [
         (-signal.SIGKILL, "was killed by SIGKILL, exit code -9 (the system kills so when memory runs out)"),
         (-signal.SIGSEGV, "was killed by SIGSEGV, exit code -11"),
-        (-signal.SIGTERM, "was killed by SIGTERM, exit code -15"),
+        (-signal.SIGABRT, "was killed by SIGABRT, exit code -6"),
         (3, "ended with exit code 3"),
     ],
 )
@@ -230,7 +230,8 @@ def test_value_starting_workers_leaves_this_process_as_it_was(monkeypatch):
         next(reader)
         assert sys.modules["__main__"] is main
         assert os.environ["OMP_NUM_THREADS"] == "2"
-        assert not {"MKL_NUM_THREADS", "PYTHONSAFEPATH"} & set(os.environ)
+        assert not {"MKL_NUM_THREADS", "PYTHONSAFEPATH", "DUALSEG_READER_PREFIX"} & set(os.environ)
+        assert "shared.reading.fork_server" not in sys.modules
 
 
 @pytest.mark.parametrize(("kind", "workers"), WORKERS)
@@ -384,3 +385,51 @@ def test_value_workers_and_their_files_go_with_a_killed_script(running_script, t
     process.wait()
     assert wait_until(lambda: not any(is_running(probe["pid"]) for probe in probes))
     assert wait_until(lambda: left_behind(process.pid, tmp_path) == [])
+
+
+DIES = """
+import os, signal, sys
+from shared.reading import open_reader, reader
+from shared.reading.parcel import Spool
+from tests.shared.reading.sources import Large
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[1] == "before the workers":
+    reader.ProcessPoolExecutor = die
+with open_reader(Large(), ([(0, i)] for i in range(10**9)), kind="process", workers=2) as batches:
+    next(batches)
+    Spool.remove = die
+"""
+
+
+@pytest.mark.parametrize("when", ["before the workers", "after the workers"])
+def test_value_files_go_with_a_script_that_is_killed_when_it_has_no_workers(when, tmp_path):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", DIES, when], env=env, cwd=tmp_path) as process:
+        assert process.wait(60) == -signal.SIGKILL
+    assert wait_until(lambda: left_behind(process.pid, tmp_path) == [])
+
+
+STOPPED = """
+import os, signal
+from shared.reading import open_reader
+from tests.shared.reading.sources import Plain
+
+signals = []
+signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+with open_reader(Plain(), ([(0, i)] for i in range(100)), kind="process", workers=2) as reader:
+    for number, batch in enumerate(reader):
+        if number == 10:
+            os.killpg(0, signal.SIGTERM)
+print(number, signals)
+"""
+
+
+def test_value_workers_leave_sigterm_to_the_main_process(tmp_path):
+    """Slurm and systemd send it to every process of a job."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    options = {"cwd": tmp_path, "stdout": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen([sys.executable, "-c", STOPPED], env=env, **options) as process:
+        assert process.communicate(timeout=60)[0] == "99 [15]\n"
