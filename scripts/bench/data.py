@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.bench import frames, peers, report
 from scripts.bench.contest import Contender, Record, hold, ratio
 
+BATCHES_A_WORKER = 8  # at least, of a turn: those that workers are in the midst of when it begins then hardly count
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="frames in the Cityscapes layout (drawn ones)")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2, 4], metavar="N", help="(0 2 4)")
     parser.add_argument("--batch", type=int, default=2, help="images a batch (%(default)s)")
-    parser.add_argument("--batches", type=int, default=8, help="batches a turn (%(default)s)")
+    parser.add_argument("--batches", type=int, default=8, help="batches a turn, 8 a worker at least (%(default)s)")
     parser.add_argument("--crop", type=int, nargs=2, default=[1024, 512], metavar=("W", "H"), help="(1024 512)")
     arguments = parser.parse_args()
     root = frames.root_of_frames(arguments.data)
@@ -34,7 +35,8 @@ def main() -> None:
     common = {"root": str(root), "train_list": str(frames.list_file(root)), "steps": steps}
     rows, numbers = [], {}
     for workers in arguments.workers:
-        sizes = {**common, "batch": arguments.batch, "batches": arguments.batches, "workers": workers}
+        batches = max(arguments.batches, BATCHES_A_WORKER * workers)
+        sizes = {**common, "batch": arguments.batch, "batches": batches, "workers": workers}
         rows += _rows(workers, _compared(sizes, arguments.rounds), numbers)
     spent = _stages({**common, "images": arguments.batch * arguments.batches}, arguments.rounds)
     text = "\n\n".join(
