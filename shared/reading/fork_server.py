@@ -8,11 +8,14 @@ reads.
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import os
 import shutil
 import signal
+from multiprocessing import util
 
 from shared.reading.parcel import PREFIX_VARIABLE, parents
+from shared.reading.processes import WorkerProcess
 
 
 def last_to_leave(prefix: str) -> None:
@@ -20,7 +23,14 @@ def last_to_leave(prefix: str) -> None:
     with ``prefix``.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    util.register_after_fork(last_to_leave, lambda _: _heed_sigterm_unless_worker())
     atexit.register(_remove_folders, prefix)
+
+
+def _heed_sigterm_unless_worker() -> None:
+    """A process has one fork server for all that it starts, and may want to end others of them by SIGTERM."""
+    if not isinstance(multiprocessing.current_process(), WorkerProcess):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _remove_folders(prefix: str) -> None:

@@ -21,15 +21,22 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-class _WorkerProcess(_CONTEXT.Process):  # type: ignore[misc]
+class WorkerProcess(_CONTEXT.Process):  # type: ignore[misc]
+    """A process that reads batches.
+
+    Attributes:
+        was_terminated: whether it was ended for the sake of another that died.
+    """
+
     was_terminated = False
 
     def start(self) -> None:
+        """Start it from a clean process."""
         with _clean_start():
             super().start()
 
     def terminate(self) -> None:
-        """End it for the sake of another that died. Workers ignore SIGTERM, which is for the main process."""
+        """End it if it runs, and not by SIGTERM, which it ignores: that is for the main process."""
         if self.exitcode is None:
             self.was_terminated = True
             self.kill()
@@ -43,7 +50,7 @@ class WorkerContext(type(_CONTEXT)):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.started: list[_WorkerProcess] = []
+        self.started: list[WorkerProcess] = []
         if _METHOD == "forkserver":
             self.set_forkserver_preload(["shared.reading.fork_server", "shared.reading.worker"])
             with _clean_start():
@@ -51,7 +58,7 @@ class WorkerContext(type(_CONTEXT)):  # type: ignore[misc]
 
     def Process(self, *args: Any, **kwargs: Any) -> BaseProcess:  # noqa: N802  (the name multiprocessing uses)
         """A process that is not started yet."""
-        process = _WorkerProcess(*args, **kwargs)
+        process = WorkerProcess(*args, **kwargs)
         self.started.append(process)
         return process
 
@@ -82,7 +89,7 @@ def _clean_start() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def why_ended(processes: Sequence[_WorkerProcess]) -> str:
+def why_ended(processes: Sequence[WorkerProcess]) -> str:
     """Say how the first worker died. The others were ended for its sake; all must have been joined."""
     code = next((process.exitcode for process in processes if process.exitcode and not process.was_terminated), None)
     if code is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from shared.reading import open_reader
 from tests.launching import ROOT, until
 from tests.shared.reading.leftovers import is_running, left_behind
-from tests.shared.reading.sources import Plain, Probe
+from tests.shared.reading.sources import Plain, Probe, heeds_sigterm
 
 
 def test_value_workers_are_clean_processes():
@@ -167,3 +168,12 @@ def test_value_workers_leave_sigterm_to_the_main_process(tmp_path):
     options = {"cwd": tmp_path, "stdout": subprocess.PIPE, "text": True, "start_new_session": True}
     with subprocess.Popen([sys.executable, "-c", STOPPED], env=env, **options) as process:
         assert process.communicate(timeout=60)[0] == "99 [15]\n"
+
+
+def test_value_other_processes_of_the_fork_server_heed_sigterm():
+    with open_reader(Plain(), [[(0, 0)]], kind="process", workers=1) as reader:
+        next(reader)
+        process = multiprocessing.get_context("forkserver").Process(target=heeds_sigterm)
+        process.start()
+        process.join(20)
+    assert process.exitcode == -signal.SIGTERM
