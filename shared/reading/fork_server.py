@@ -34,7 +34,7 @@ def _heed_sigterm_unless_worker() -> None:
 
 
 def _remove_folders(prefix: str) -> None:
-    for parent in parents():
+    for parent in filter(os.path.isdir, parents()):
         for name in os.listdir(parent):
             if name.startswith(prefix):
                 shutil.rmtree(os.path.join(parent, name), ignore_errors=True)

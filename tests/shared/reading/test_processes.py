@@ -147,6 +147,23 @@ def test_value_files_go_with_a_script_that_is_killed_when_it_has_no_workers(when
     assert until(lambda: left_behind(process.pid, tmp_path) == [])
 
 
+SWEEPS = """
+from shared.reading import fork_server, parcel
+
+parcel.SHARED_MEMORY = "/there/is/none"
+fork_server._remove_folders("dualseg-1-")
+"""
+
+
+def test_value_files_go_where_there_is_no_dev_shm(tmp_path):
+    for name in ("dualseg-1-a", "dualseg-1-b", "dualseg-12-c", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "dualseg-1-a/parcel").touch()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", SWEEPS], env=env, cwd=tmp_path, check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dualseg-12-c", "other"]
+
+
 STOPPED = """
 import os, signal
 from shared.reading import open_reader
