@@ -39,8 +39,8 @@ def main() -> None:
     parser = report.parser("A training step against PaddleSeg and mmsegmentation.", rounds=7)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS, help="(both)")
     parser.add_argument("--shape", type=int, nargs=4, default=[2, 3, 256, 512], metavar="N", help="(2 3 256 512)")
-    rows = [one.name for one in contenders("", []) if one.name not in (PEER, TORCH)]
-    parser.add_argument("--leave", nargs="+", default=[], choices=rows, metavar="ROW", help="; ".join(rows))
+    leavable = [one.name for one in contenders("", []) if one.name not in (PEER, TORCH)]
+    parser.add_argument("--leave", nargs="+", default=[], choices=leavable, metavar="ROW", help="; ".join(leavable))
     arguments = parser.parse_args()
     rows, numbers = [], {}
     for network in arguments.networks:

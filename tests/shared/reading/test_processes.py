@@ -18,6 +18,12 @@ from tests.shared.reading.leftovers import is_running, left_behind
 from tests.shared.reading.sources import Plain, Probe, heeds_sigterm
 
 
+@pytest.fixture
+def env(tmp_path):
+    """Variables of a script that reads with this package, and keeps its temporary files apart."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+
+
 def test_value_workers_are_clean_processes():
     with open_reader(Probe(), ([(0, i)] for i in range(8)), kind="process", workers=2) as reader:
         probes = [ast.literal_eval(batch.paths[0]) for batch in reader]
@@ -73,11 +79,10 @@ with open_reader(Probe(), ([(0, i)] for i in range(10**9)), kind="process", work
 
 
 @pytest.fixture
-def running_script(tmp_path):
+def running_script(env, tmp_path):
     """A script without the ``__main__`` guard, reading for ever, and what its workers told of themselves."""
     path = tmp_path / "script.py"
     path.write_text(textwrap.dedent(SCRIPT))
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, str(path)],
         stdout=subprocess.PIPE,
@@ -140,8 +145,7 @@ with open_reader(Large(), ([(0, i)] for i in range(10**9)), kind="process", work
 
 
 @pytest.mark.parametrize("when", ["before the workers", "after the workers"])
-def test_value_files_go_with_a_script_that_is_killed_when_it_has_no_workers(when, tmp_path):
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+def test_value_files_go_with_a_script_that_is_killed_when_it_has_no_workers(when, env, tmp_path):
     with subprocess.Popen([sys.executable, "-c", DIES, when], env=env, cwd=tmp_path) as process:
         assert process.wait(60) == -signal.SIGKILL
     assert until(lambda: left_behind(process.pid, tmp_path) == [])
@@ -155,11 +159,10 @@ fork_server._remove_folders("dualseg-1-")
 """
 
 
-def test_value_files_go_where_there_is_no_dev_shm(tmp_path):
+def test_value_files_go_where_there_is_no_dev_shm(env, tmp_path):
     for name in ("dualseg-1-a", "dualseg-1-b", "dualseg-12-c", "other"):
         (tmp_path / name).mkdir()
     (tmp_path / "dualseg-1-a/parcel").touch()
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", SWEEPS], env=env, cwd=tmp_path, check=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dualseg-12-c", "other"]
 
@@ -179,9 +182,8 @@ print(number, signals)
 """
 
 
-def test_value_workers_leave_sigterm_to_the_main_process(tmp_path):
+def test_value_workers_leave_sigterm_to_the_main_process(env, tmp_path):
     """Slurm and systemd send it to every process of a job."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     options = {"cwd": tmp_path, "stdout": subprocess.PIPE, "text": True, "start_new_session": True}
     with subprocess.Popen([sys.executable, "-c", STOPPED], env=env, **options) as process:
         assert process.communicate(timeout=60)[0] == "99 [15]\n"
